@@ -1,0 +1,72 @@
+# Every command here works in a fresh checkout: what it needs is made first, in the virtual environment .venv.
+#
+#   PYTHON=python3.12 make test     another interpreter; .venv is made anew for it
+#   make test ARGS="-k wrap -x"     further arguments for the tool behind the target
+#   MTSID_DEBUG=1 make test         the build switches of setup.py; a change of switch rebuilds
+
+PYTHON ?= python3
+ARGS ?=
+
+# Relative, so that a checkout path with spaces does no harm.
+VENV := .venv
+BIN := $(VENV)/bin
+# The newest release of a dependency may be a source archive that needs more than a C compiler; an older wheel will do.
+PIP_INSTALL := $(BIN)/python -m pip --disable-pip-version-check -qq install --prefer-binary
+
+# What a compiled module is made from. The other sources need no reinstall: the install is an editable one.
+COMPILED := $(shell find src -name '*.pyx' -o -name '*.pxd' -o -name '*.h')
+BUILD_FILES := pyproject.toml setup.py
+
+.DELETE_ON_ERROR:
+# A mistyped PYTHON must not cost a rebuild.
+.PRECIOUS: $(VENV)/interpreter $(VENV)/switches
+.DEFAULT_GOAL := help
+.PHONY: help compare test bench lint format clean FORCE
+
+help:  ## show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+
+compare: $(VENV)/installed  ## run the 4.0 queue beside the SP2 queue (ARGS: a trace and options)
+	$(BIN)/mtsid compare $(ARGS)
+
+test: $(VENV)/extra-test  ## run the whole test suite
+	$(BIN)/python -m pytest $(ARGS)
+
+bench: $(VENV)/extra-bench  ## run the benchmarks; ratios within one run are what counts
+	$(BIN)/python -m pytest bench $(ARGS)
+
+lint: $(VENV)/extra-lint  ## check style, format, types, and the stubs against the compiled modules
+	$(BIN)/python -m ruff check .
+	$(BIN)/python -m ruff format --check .
+	$(BIN)/python -m mypy
+	$(BIN)/python -m mypy.stubtest mtsid --allowlist tools/stubtest-allow.txt
+
+format: $(VENV)/extra-lint  ## rewrite the Python files in the house format
+	$(BIN)/python -m ruff check --fix .
+	$(BIN)/python -m ruff format .
+
+clean:  ## remove everything that was made: .venv, builds, caches
+	rm -rf $(VENV) build dist .benchmarks .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	find src -name '*.egg-info' -prune -exec rm -rf {} +
+	find src -name '*.so' -delete
+	find src tests bench tools docs -name __pycache__ -prune -exec rm -rf {} +
+
+# Runs each time and rewrites only what changed: the interpreter, the place of the checkout, the build switches.
+$(VENV)/interpreter $(VENV)/switches &: FORCE
+	@command -v "$(PYTHON)" >/dev/null || { echo "make: no $(PYTHON) here: apt-get install python3, or say PYTHON=..." >&2; exit 1; }
+	@"$(PYTHON)" tools/prepare_environment.py $(VENV)
+
+FORCE:
+
+# The old modules go first: to overwrite one in place would crash a program that has it loaded. Generated C does not
+# know the compiler directives it was made with, so it goes when the build itself changed.
+$(VENV)/installed: $(VENV)/interpreter $(VENV)/switches $(BUILD_FILES) $(COMPILED)
+	$(if $(filter-out $(COMPILED),$?),rm -rf build)
+	find src -name '*.so' -delete
+	$(PIP_INSTALL) --editable '.[lab]'
+	@touch $@
+
+# mtsid itself is installed by now, so pip adds only what the extra names.
+$(VENV)/extra-%: $(VENV)/installed
+	$(PIP_INSTALL) 'mtsid[$*]'
+	@touch $@

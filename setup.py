@@ -1,0 +1,71 @@
+"""The compiled modules and their build switches. All metadata is in pyproject.toml.
+
+Switches, as environment variables:
+
+MTSID_DEBUG=1             no optimisation, assertions kept
+MTSID_SANITIZE=thread     compiled with -fsanitize=thread (or address, undefined)
+MTSID_COVERAGE=1          line tracing, for coverage of the Cython sources
+"""
+
+import os
+from pathlib import Path
+
+from Cython.Build import cythonize
+from setuptools import Extension, setup
+
+SOURCE = Path("src")
+MODULES = [
+    "mtsid.core.waiting",
+    "mtsid.core.allocator",
+    "mtsid.core.message",
+    "mtsid.core.verbs",
+    "mtsid.core.queue",
+    "mtsid.v40.allocator",
+    "mtsid.v40.queue",
+]
+
+debug = os.environ.get("MTSID_DEBUG") == "1"
+sanitize = os.environ.get("MTSID_SANITIZE", "")
+coverage = os.environ.get("MTSID_COVERAGE") == "1"
+
+compile_args = ["-std=c11", "-O0" if debug else "-O3", "-g"]
+link_args = []
+macros = [] if debug else [("NDEBUG", "1")]
+if sanitize:
+    compile_args += [f"-fsanitize={sanitize}", "-fno-omit-frame-pointer"]
+    link_args += [f"-fsanitize={sanitize}"]
+if coverage:
+    macros += [("CYTHON_TRACE_NOGIL", "1"), ("CYTHON_USE_SYS_MONITORING", "0")]
+
+headers = [str(path) for path in sorted(SOURCE.rglob("*.h"))]
+extensions = [
+    Extension(
+        name,
+        [str(SOURCE.joinpath(*name.split(".")).with_suffix(".pyx"))],
+        include_dirs=["src/mtsid/core"],
+        depends=headers,
+        define_macros=macros,
+        extra_compile_args=compile_args,
+        extra_link_args=link_args,
+    )
+    for name in MODULES
+]
+
+setup(
+    ext_modules=cythonize(
+        extensions,
+        build_dir="build/cython",
+        include_path=["src"],
+        compiler_directives={
+            "language_level": 3,
+            "freethreading_compatible": True,
+            "embedsignature": True,
+            "embedsignature.format": "clinic",
+            "binding": False,
+            "boundscheck": False,
+            "wraparound": False,
+            "cdivision": True,
+            "linetrace": coverage,
+        },
+    )
+)

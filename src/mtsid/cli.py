@@ -1,0 +1,224 @@
+"""The command line: `mtsid compare` and `mtsid storm`.
+
+Exit status: 0 done; 2 bad input, with one line on standard error; 1 anything else. A pipe that is closed early and
+Ctrl-C end without a word. Everything of the extra `lab` is imported late, so that its absence is one line too.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import io
+import json
+import math
+import os
+import sys
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from mtsid import MessageQueue, v40
+from mtsid.mta import DEFECTS, LogEntry, Version
+
+if TYPE_CHECKING:
+    from mtsid.lab.compare import Comparison
+
+__all__ = ["main"]
+
+DONE, FAILED, BAD_INPUT = 0, 1, 2
+EXTRA = ("rich", "simpy")  # the packages of the extra `lab`
+
+
+class BadInput(Exception):
+    """What the user gave cannot be used; the text is the line to print."""
+
+
+class _Parser(argparse.ArgumentParser):
+    """An ArgumentParser whose errors are one line."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(BAD_INPUT, f"{self.prog}: {message}; see {self.prog} --help\n")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line (`sys.argv` by default) and return the exit status."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a name must not stop a report
+    try:
+        options = _parser().parse_args(arguments)
+        status: int = options.run(options)
+        sys.stdout.flush()
+        return status
+    except BadInput as error:
+        return _say(str(error), BAD_INPUT)
+    except BrokenPipeError:
+        # The interpreter flushes once more at exit: give it somewhere to write.
+        with contextlib.suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILED
+    except KeyboardInterrupt:
+        return FAILED
+    except ModuleNotFoundError as error:
+        if error.name not in EXTRA:
+            raise
+        return _say(f"this needs the package {error.name}: pip install 'mtsid[lab]'", FAILED)
+    except OSError as error:
+        return _say(f"{error.strerror or error}", FAILED)
+
+
+def _say(line: str, status: int) -> int:
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        print(f"mtsid: {line}", file=sys.stderr)
+    return status
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="mtsid", description="Identifiers that are never in use twice, beside the 1996 defects they mend."
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND", parser_class=_Parser)
+
+    compare = commands.add_parser(
+        "compare",
+        help="the same mail and the same outages through a 4.0 and an SP2 queue",
+        description="Run the same mail and the same outages through a 4.0 and an SP2 queue, in virtual time.",
+    )
+    compare.set_defaults(run=_compare)
+    compare.add_argument(
+        "trace",
+        nargs="?",
+        metavar="TRACE",
+        help='"sender recipient seconds" lines or an mbox, .gz and .xz too; "-": standard input; none: a generated day',
+    )
+    compare.add_argument("--seed", type=int, metavar="N", help="draws outages, sizes and delays; the default is fixed")
+    compare.add_argument(
+        "--defect", choices=DEFECTS, default=DEFECTS[0], metavar="NAME", help=_defects_help(DEFECTS[:3])
+    )
+    compare.add_argument("--ids", type=int, metavar="N", help="MTSIDs in either queue (default: 65535)")
+    compare.add_argument("--json", metavar="FILE", help="write the figures")
+    compare.add_argument("--html", metavar="FILE", help="write the report as a web page")
+    compare.add_argument("--events", metavar="FILE", help="write every event of both versions, as JSON lines")
+
+    storm = commands.add_parser(
+        "storm",
+        help="real threads on one queue: throughput and duplicates",
+        description="Real threads put, get, ack and nack on one queue of either version.",
+    )
+    storm.set_defaults(run=_storm)
+    storm.add_argument("--version", choices=("SP2", "4.0"), help="default: SP2, or 4.0 with --defect")
+    storm.add_argument("--defect", choices=DEFECTS, metavar="NAME", help=_defects_help(DEFECTS))
+    storm.add_argument("--threads", type=_threads, default=4, metavar="N", help="default: %(default)s")
+    storm.add_argument("--seconds", type=_seconds, default=3.0, metavar="S", help="default: %(default)s")
+    return parser
+
+
+def _defects_help(defects: Sequence[str]) -> str:
+    return f"what 4.0 does wrong: {', '.join(defects)}"
+
+
+def _threads(text: str) -> int:
+    number = int(text)
+    if not 1 <= number <= 1024:
+        raise argparse.ArgumentTypeError(f"must be 1 to 1024, not {text!r}")
+    return number
+
+
+def _seconds(text: str) -> float:
+    number = float(text)
+    if not (math.isfinite(number) and number > 0):
+        raise argparse.ArgumentTypeError(f"must be positive and finite, not {text!r}")
+    return number
+
+
+def _compare(options: argparse.Namespace) -> int:
+    from mtsid.lab import TraceError, report
+    from mtsid.lab.compare import check
+    from mtsid.lab.output import OutputError, OutputFile
+
+    files: dict[str, str] = {
+        name: path for name in ("json", "html", "events") if (path := getattr(options, name)) is not None
+    }
+    _check_files(options.trace, files)
+    chosen = {name: value for name in ("seed", "defect", "ids") if (value := getattr(options, name)) is not None}
+    try:
+        check(**chosen)
+    except ValueError as error:
+        raise BadInput(str(error)) from error
+    try:
+        with contextlib.ExitStack() as stack:
+            out = {name: stack.enter_context(OutputFile(path)) for name, path in files.items()}
+            write_event = _event_writer(out["events"].write) if "events" in out else None
+            comparison = _run(options.trace, chosen, write_event)
+            if "json" in out:
+                out["json"].write(comparison.to_json())
+            if "html" in out:
+                out["html"].write(report.html(comparison))
+    except (TraceError, OutputError) as error:
+        raise BadInput(str(error)) from error
+    report.render(comparison, _console())
+    return DONE
+
+
+def _run(trace: str | None, chosen: dict[str, Any], on_event: Callable[[Version, LogEntry], None] | None) -> Comparison:
+    """Run the comparison with a progress bar on standard error, if that is a terminal."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from mtsid.lab import compare
+
+    with Progress(console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as progress:
+        task = progress.add_task("messages", total=None)
+        return compare(
+            trace,
+            **chosen,
+            progress=lambda done, total: progress.update(task, completed=done, total=total),
+            on_event=on_event,
+        )
+
+
+def _event_writer(write: Callable[[str], None]) -> Callable[[Version, LogEntry], None]:
+    def on_event(version: Version, entry: LogEntry) -> None:
+        event = entry.event
+        line = {
+            "time": round(entry.time, 3),
+            "version": version,
+            "id": event.id,
+            "category": event.category,
+            "severity": event.severity,
+            "text": event.text("kb"),
+            "tag": event.tag,
+        }
+        write(json.dumps(line) + "\n")
+
+    return on_event
+
+
+def _check_files(trace: str | None, files: dict[str, str]) -> None:
+    """Refuse result files that would replace the trace or one another."""
+    taken: dict[str, str] = {} if trace in (None, "-") else {os.path.realpath(str(trace)): "the trace"}
+    for name, path in files.items():
+        place = os.path.realpath(path)
+        if place in taken and (not os.path.exists(place) or os.path.isfile(place)):
+            raise BadInput(f"--{name} {path!r} would overwrite {taken[place]}")
+        taken[place] = f"--{name}"
+
+
+def _storm(options: argparse.Namespace) -> int:
+    if options.version == "SP2" and options.defect is not None:
+        raise BadInput("SP2 has no defect to choose: leave --defect out, or use --version 4.0")
+    console = _console()
+    from mtsid.lab.storm import storm
+
+    queue: Any
+    if options.version == "4.0" or options.defect is not None:
+        queue = v40.MessageQueue(defect=options.defect or DEFECTS[0])
+    else:
+        queue = MessageQueue()
+    storm(queue, threads=options.threads, seconds=options.seconds).render(console)
+    return DONE
+
+
+def _console() -> Any:
+    from rich.console import Console
+
+    return Console(highlight=False)

@@ -1,0 +1,38 @@
+"""What an audit of a queue counts."""
+
+from dataclasses import dataclass
+
+from mtsid.errors import AuditError
+
+__all__ = ["Audit"]
+
+
+@dataclass(frozen=True)
+class Audit:
+    """The places that ids were found in, at one instant.
+
+    `free + waiting + in_flight == capacity`, each id in one place and none twice, or `check` raises.
+    """
+
+    capacity: int
+    free: int
+    waiting: int
+    in_flight: int
+    #: Ids that several messages hold, each with the number of its holders, rising.
+    duplicates: tuple[tuple[int, int], ...] = ()
+    #: What else is wrong, in words.
+    faults: tuple[str, ...] = ()
+
+    def check(self) -> "Audit":
+        """Return itself, or raise `AuditError` with itself as `.audit`."""
+        faults = list(self.faults)
+        if self.duplicates:
+            twins = ", ".join(f"{mtsid} ({holders} messages)" for mtsid, holders in self.duplicates[:10])
+            faults.append(f"{len(self.duplicates)} MTSIDs in use twice: {twins}")
+        if self.free + self.waiting + self.in_flight != self.capacity:
+            faults.append(
+                f"{self.free} free + {self.waiting} waiting + {self.in_flight} in flight is not {self.capacity}"
+            )
+        if faults:
+            raise AuditError("; ".join(faults), audit=self)
+        return self

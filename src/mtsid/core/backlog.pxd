@@ -1,0 +1,330 @@
+"""The order in which messages leave: slots, a line for each priority, and those that came back. Native code only.
+
+    slot       free ----------------> fresh ----------> in flight ----------> free
+               ^   backlog_put              backlog_take |    ^   backlog_remove
+               |                                         |    | backlog_take
+               +----- backlog_remove -----  returned <---+----+
+                                                 backlog_return
+
+Each slot is in exactly one place: behind `used`, in the free list, in a line, in a heap, or in flight (in none of them). A line holds the
+messages of one priority that were never got, in order of entry. A heap holds those that came back: a pairing heap (Fredman,
+Sedgewick, Sleator, Tarjan, Algorithmica 1986) by entry, so that a return costs O(1) in whatever order returns come, and
+the next get O(log n) amortised.
+
+Invariants
+1.  `waiting` counts fresh and returned slots, `in_flight` those in flight; capacity - waiting - in_flight are free.
+2.  In one priority every returned message entered before every fresh one: it was got first. So a get looks at the heap,
+    then at the line, and the order is that of entry.
+3.  Entries and receipts are 64-bit counters that start at 1 and never wrap.
+4.  A slot never moves, and a slot's memory is kept until the backlog closes. New slots are used before old ones are used again,
+    and those first in, first out, so that a number rests long.
+
+Every function here runs inside the monitor unless it says otherwise; none calls Python, allocates or drops a reference. A body
+that leaves is handed to the caller with its reference.
+
+It must not know: what a slot's number is called outside, who waits, why a message returns.
+"""
+
+from cpython.object cimport PyObject, PyTypeObject
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdlib cimport calloc, free
+
+from mtsid.core.monitor cimport Monitor, monitor_close, monitor_enter, monitor_leave, monitor_open
+
+
+cdef extern from "backlog.h":
+    enum:
+        FREE "MTSID_FREE"
+        FRESH "MTSID_FRESH"
+        RETURNED "MTSID_RETURNED"
+        IN_FLIGHT "MTSID_IN_FLIGHT"
+        CHUNK "MTSID_CHUNK"
+
+    const uint32_t NONE "MTSID_NONE"
+
+    ctypedef struct Slot "mtsid_slot":
+        PyObject* body
+        uint64_t entry
+        uint64_t receipt
+        uint32_t next
+        uint32_t previous
+        uint32_t child
+        uint32_t deliveries
+        uint8_t state
+        uint8_t rank
+
+    ctypedef struct Line "mtsid_line":
+        uint32_t first
+        uint32_t last
+        uint32_t returned
+
+    ctypedef struct Backlog "mtsid_backlog":
+        Monitor monitor
+        uint64_t serial
+        uint64_t capacity
+        uint64_t ready
+        uint64_t used
+        uint32_t free_first
+        uint32_t free_last
+        uint64_t entries
+        uint64_t receipts
+        uint64_t waiting
+        uint64_t in_flight
+        bint closed
+        Line lines[3]
+        Slot** chunks
+
+    Slot* slot_at "mtsid_slot_at"(Backlog*, uint64_t slot) noexcept nogil
+    uint64_t next_serial "mtsid_next_serial"() noexcept nogil
+    void show_payloads "mtsid_show_payloads"(PyTypeObject* type, Py_ssize_t offset) noexcept
+
+
+# Life -------------------------------------------------------------------------------------------------------------------
+
+cdef inline bint backlog_open(Backlog* self, uint64_t capacity) noexcept:
+    """Empty, and without memory for slots. `self` is zeroed memory. False: no memory. Outside the monitor."""
+    cdef int rank
+    # Eight bytes for 256 slots; untouched pages of a large table cost nothing.
+    self.chunks = <Slot**> calloc((capacity + CHUNK - 1) // CHUNK, sizeof(Slot*))
+    if self.chunks == NULL:
+        return False
+    monitor_open(&self.monitor)
+    self.serial = next_serial()
+    self.capacity = capacity
+    self.free_first = self.free_last = NONE
+    for rank in range(3):
+        self.lines[rank].first = self.lines[rank].last = self.lines[rank].returned = NONE
+    return True
+
+
+cdef inline void backlog_close(Backlog* self) noexcept:
+    """Free the memory; the bodies are gone by then. Outside the monitor."""
+    cdef uint64_t chunk
+    if self.capacity:
+        monitor_close(&self.monitor)
+        for chunk in range((self.ready + CHUNK - 1) // CHUNK):
+            free(self.chunks[chunk])
+        free(self.chunks)
+
+
+cdef inline bint backlog_grow(Backlog* self, uint64_t slots) noexcept:
+    """Make memory ready for at least so many slots, no more than `capacity`. False: there is none. Outside the monitor."""
+    cdef uint64_t ready
+    cdef Slot* memory
+    while True:
+        monitor_enter(&self.monitor)
+        ready = self.ready
+        monitor_leave(&self.monitor)
+        if ready >= slots or ready >= self.capacity:
+            return True
+        memory = <Slot*> calloc(CHUNK, sizeof(Slot))
+        if memory == NULL:
+            return False
+        monitor_enter(&self.monitor)
+        if self.ready == ready:  # else another thread was first
+            self.chunks[ready // CHUNK] = memory
+            self.ready = min(ready + CHUNK, self.capacity)
+            memory = NULL
+        monitor_leave(&self.monitor)
+        free(memory)
+
+
+# The heap of those that came back ---------------------------------------------------------------------------------------
+
+cdef inline uint32_t meld(Backlog* self, uint32_t a, uint32_t b) noexcept nogil:
+    """Two heaps as one: the root that entered later becomes the first child of the other."""
+    cdef Slot* parent
+    cdef Slot* below
+    if a == NONE:
+        return b
+    if b == NONE:
+        return a
+    if slot_at(self, b).entry < slot_at(self, a).entry:
+        a, b = b, a
+    parent = slot_at(self, a)
+    below = slot_at(self, b)
+    below.next = parent.child
+    below.previous = a
+    if parent.child != NONE:
+        slot_at(self, parent.child).previous = b
+    parent.child = b
+    parent.next = parent.previous = NONE
+    return a
+
+
+cdef inline uint32_t meld_all(Backlog* self, uint32_t first) noexcept nogil:
+    """Siblings as one heap, in two passes: in pairs from the left, then those from the right."""
+    cdef uint32_t pairs = NONE
+    cdef uint32_t a, b, rest, root
+    while first != NONE:
+        a = first
+        b = slot_at(self, a).next
+        rest = NONE if b == NONE else slot_at(self, b).next
+        slot_at(self, a).next = slot_at(self, a).previous = NONE
+        if b != NONE:
+            slot_at(self, b).next = slot_at(self, b).previous = NONE
+        a = meld(self, a, b)
+        slot_at(self, a).next = pairs
+        pairs = a
+        first = rest
+    root = NONE
+    while pairs != NONE:
+        a = pairs
+        pairs = slot_at(self, a).next
+        slot_at(self, a).next = NONE
+        root = meld(self, root, a)
+    return root
+
+
+cdef inline void heap_remove(Backlog* self, Line* line, uint32_t number) noexcept nogil:
+    cdef Slot* slot = slot_at(self, number)
+    cdef uint32_t below = meld_all(self, slot.child)
+    cdef Slot* before
+    if number == line.returned:
+        line.returned = below
+    else:
+        before = slot_at(self, slot.previous)
+        if before.child == number:
+            before.child = slot.next
+        else:
+            before.next = slot.next
+        if slot.next != NONE:
+            slot_at(self, slot.next).previous = slot.previous
+        line.returned = meld(self, line.returned, below)
+    slot.child = slot.next = slot.previous = NONE
+
+
+# The line of those never got --------------------------------------------------------------------------------------------
+
+cdef inline void line_append(Backlog* self, Line* line, uint32_t number) noexcept nogil:
+    cdef Slot* slot = slot_at(self, number)
+    slot.next = NONE
+    slot.previous = line.last
+    if line.last == NONE:
+        line.first = number
+    else:
+        slot_at(self, line.last).next = number
+    line.last = number
+
+
+cdef inline void line_remove(Backlog* self, Line* line, uint32_t number) noexcept nogil:
+    cdef Slot* slot = slot_at(self, number)
+    if slot.previous == NONE:
+        line.first = slot.next
+    else:
+        slot_at(self, slot.previous).next = slot.next
+    if slot.next == NONE:
+        line.last = slot.previous
+    else:
+        slot_at(self, slot.next).previous = slot.previous
+
+
+# Operations -------------------------------------------------------------------------------------------------------------
+
+cdef inline uint64_t backlog_room(Backlog* self) noexcept nogil:
+    return self.capacity - self.waiting - self.in_flight
+
+
+cdef inline bint backlog_must_grow(Backlog* self, uint64_t slots) noexcept nogil:
+    """Is there room for so many, but not yet memory?"""
+    return self.ready < self.capacity and self.ready - self.waiting - self.in_flight < slots
+
+
+cdef inline int64_t backlog_put(Backlog* self, PyObject* body, int rank) noexcept nogil:
+    """A free slot, now last in the line of its rank; the backlog takes over the reference. -1: no slot is free and ready."""
+    cdef uint32_t number
+    cdef Slot* slot
+    if self.used < self.ready:
+        number = <uint32_t> self.used
+        self.used += 1
+        slot = slot_at(self, number)
+    elif self.free_first != NONE:
+        number = self.free_first
+        slot = slot_at(self, number)
+        self.free_first = slot.next
+        if self.free_first == NONE:
+            self.free_last = NONE
+    else:
+        return -1
+    self.entries += 1
+    slot.body = body
+    slot.entry = self.entries
+    slot.deliveries = 0
+    slot.rank = rank
+    slot.child = NONE
+    slot.state = FRESH
+    line_append(self, &self.lines[rank], number)
+    self.waiting += 1
+    return number
+
+
+cdef inline int64_t backlog_next_waiting(Backlog* self) noexcept nogil:
+    """The slot that `backlog_take` would take; -1 if nothing waits."""
+    cdef int rank
+    for rank in range(3):
+        if self.lines[rank].returned != NONE:
+            return self.lines[rank].returned
+        if self.lines[rank].first != NONE:
+            return self.lines[rank].first
+    return -1
+
+
+cdef inline void backlog_unlink(Backlog* self, uint32_t number) noexcept nogil:
+    """Take a waiting slot out of its line or heap."""
+    cdef Slot* slot = slot_at(self, number)
+    if slot.state == FRESH:
+        line_remove(self, &self.lines[slot.rank], number)
+    else:
+        heap_remove(self, &self.lines[slot.rank], number)
+    self.waiting -= 1
+
+
+cdef inline int64_t backlog_take(Backlog* self) noexcept nogil:
+    """The next message, now in flight with a receipt of its own: its slot; -1 if nothing waits."""
+    cdef int64_t number = backlog_next_waiting(self)
+    cdef Slot* slot
+    if number < 0:
+        return -1
+    backlog_unlink(self, <uint32_t> number)
+    slot = slot_at(self, number)
+    slot.state = IN_FLIGHT
+    slot.deliveries += 1
+    self.receipts += 1
+    slot.receipt = self.receipts
+    self.in_flight += 1
+    return number
+
+
+cdef inline void backlog_return(Backlog* self, uint32_t number) noexcept nogil:
+    """A message in flight goes back to its place by entry."""
+    cdef Slot* slot = slot_at(self, number)
+    cdef Line* line = &self.lines[slot.rank]
+    slot.state = RETURNED
+    slot.child = slot.next = slot.previous = NONE
+    line.returned = meld(self, line.returned, number)
+    self.in_flight -= 1
+    self.waiting += 1
+
+
+cdef inline PyObject* backlog_remove(Backlog* self, uint32_t number) noexcept nogil:
+    """A message leaves, wherever it is: its body, with the reference. Its slot is free."""
+    cdef Slot* slot = slot_at(self, number)
+    cdef PyObject* body = slot.body
+    if slot.state == IN_FLIGHT:
+        self.in_flight -= 1
+    else:
+        backlog_unlink(self, number)
+    slot.body = NULL
+    slot.state = FREE
+    slot.next = NONE
+    if self.free_last == NONE:
+        self.free_first = number
+    else:
+        slot_at(self, self.free_last).next = number
+    self.free_last = number
+    return body
+
+
+cdef inline bint backlog_is_live(Backlog* self, int64_t number) noexcept nogil:
+    return <uint64_t> number < self.used and slot_at(self, number).state != FREE
+

@@ -1,0 +1,426 @@
+"""A lock-free bitmap of ids in use. Native code only: no Python object, no GIL, no exception.
+
+One bit an id, 32 ids and a 32-bit version to a leaf word. The version counts the releases in that leaf. The idea of a bit an
+id with a cursor a thread is that of Linux sbitmap; the version beside the bits is what makes "none is free" provable.
+
+    leaf      63          32 31                       0
+              +-------------+--------------------------+
+              |   version   | 1 = in use, 0 = free     |       offset = 32 * leaf + bit = id - first
+              +-------------+--------------------------+
+    hints     level 0: a bit a leaf, 1 = "found full"; level 1: a bit a word of level 0, 1 = "found all ones"; and so on.
+
+Padding bits behind the last id, and excluded ids, are in use for ever.
+
+Invariants
+1.  A bit goes from 0 to 1 by one compare-exchange, whose owner then has the id; and from 1 to 0 by one compare-exchange that
+    bumps the version. So two threads cannot have one id, and a second release cannot succeed.
+2.  "None is free" is said only after two passes over the leaves found all bits set and the versions unchanged, with no bulk
+    claim half done from before the first to after the second. At the instant between the passes every leaf was full:
+    its bits were set before and after, and no release came between.  The versions only grow, so comparing their sums
+    compares them all; to fool the sum, a leaf must be released an exact multiple of 2**32 times between two passes.
+3.  Hints only guide. With no operation under way, a hint of 1 means that what it stands for is full: who sets one looks
+    at the leaf again afterwards, who releases looks at the hint afterwards (H0, H1). So one thread alone always finds
+    exactly the first free id; a hint that is wrong for a moment is put right by the passes of invariant 2, which ignore hints.
+4.  A bulk claim holds `claim` odd from before its first bit to after its last. What another operation could say only
+    because of bits that may yet be given back, it does not say: it answers BUSY, and its caller tries again.
+    A release reads the bit, then `claim`, then compares and exchanges the leaf: if `claim` was even, the bit belonged to
+    a finished claim, and a claim rolled back since then would have changed the version (C0, C1, L0, L1).
+
+5.  While `under_gil` is set, every caller holds the GIL, which makes load-then-store one step; the compare-exchange and its
+    locked bus cycle are saved. The first caller without the GIL takes it once and clears the flag; from then on, and
+    always on free-threaded builds, every exchange is atomic by itself.
+
+Progress: acquire, release and reserve are lock-free (a lost compare-exchange means that another thread's won) except
+that release, reserve and a failing acquire wait for a bulk claim that is half done, at most `n` ids long.
+Bulk claims exclude one another.
+
+Labelled pairs
+    L0 -> L1    a leaf's compare-exchange -> a leaf's load        the bits, and what the previous owner did before release
+    C0 -> C1    end of a bulk claim (release) -> load (acquire)   all of its bits, or all of its roll-back, are visible
+    H0 <> H1    set a hint, then look at the leaf <> release a bit, then look at the hint: both sequentially consistent,
+                so at least one of the two sees the other
+
+It must not know: Python, waiting, what an id stands for.
+"""
+
+from libc.stdint cimport int64_t, uint32_t, uint64_t
+from libc.stdlib cimport free
+
+from mtsid.core.atomic cimport (
+    and_seq_cst,
+    cas_seq_cst,
+    load_acquire,
+    load_relaxed,
+    load_seq_cst,
+    or_seq_cst,
+    store_relaxed,
+    thread_number,
+    word,
+)
+
+
+cdef extern from "bitmap.h" nogil:
+    uint32_t ALL32 "UINT32_MAX"
+    uint64_t ALL64 "UINT64_MAX"
+    unsigned lowest_bit32 "mtsid_lowest_bit32"(uint32_t bits) noexcept
+    unsigned lowest_bit64 "mtsid_lowest_bit64"(uint64_t bits) noexcept
+    unsigned count_bits "mtsid_count_bits"(uint32_t bits) noexcept
+    uint32_t lowest_bits "mtsid_lowest_bits"(uint32_t bits, unsigned count) noexcept
+    void* cache_lines "mtsid_cache_lines"(size_t size, void** block) noexcept
+
+    ctypedef struct Claim "mtsid_claim":
+        word count                  # odd while a bulk claim is half done
+
+    bint claim_try "mtsid_claim_try"(Claim*) noexcept
+    void claim_end "mtsid_claim_end"(Claim*) noexcept      # C0
+    void claim_open "mtsid_claim_open"(Claim*) noexcept
+    void claim_close "mtsid_claim_close"(Claim*) noexcept
+
+
+cdef enum:
+    EXHAUSTED = -1      # none is free, certified
+    NOT_LIVE = -2       # nothing was released
+    LIVE = -3           # nothing was reserved
+    BUSY = -4           # a bulk claim is half done: try again
+    LEVELS = 6          # 32 * 64**6 > 2**32
+    CURSORS = 16        # threads beyond that share
+
+
+cdef struct Cursor:
+    word next               # the offset at which the next search begins; its own thread writes it, a hint to the others
+    uint64_t padding[7]     # a cache line each: a shared one cost a factor of four between two threads
+
+
+cdef struct Bitmap:
+    word* leaves            # [leaf_count]
+    uint64_t leaf_count
+    uint64_t size           # offsets 0 .. size-1
+    word* hints[LEVELS]
+    uint64_t widths[LEVELS] # bits in use at each level
+    int levels
+    bint lowest             # order: lowest free id, not the next one
+    uint32_t* excluded      # a bit an id, or NULL; written before the bitmap is shared
+    uint64_t excluded_count
+    Cursor* cursors         # [CURSORS]
+    word under_gil          # 1: every caller holds the GIL (invariant 5); cleared for good, with the GIL held
+    word spread             # 0 while one cursor serves all; set for good when two threads first meet
+    Claim claim
+    void* block             # what free() takes
+
+
+# Life -------------------------------------------------------------------------------------------------------------------
+
+cdef inline bint bitmap_open(Bitmap* self, uint64_t size, bint lowest, bint under_gil) noexcept nogil:
+    """All ids free. False: no memory."""
+    cdef uint64_t width, words, total
+    cdef int level
+    cdef word* memory
+    cdef uint64_t i
+    self.size = size
+    self.lowest = lowest
+    self.leaf_count = (size + 31) >> 5
+    self.levels = 0
+    width = self.leaf_count
+    total = CURSORS * 8 + self.leaf_count
+    while True:
+        self.widths[self.levels] = width
+        words = (width + 63) >> 6
+        total += words
+        self.levels += 1
+        if words == 1:
+            break
+        width = words
+    memory = <word*> cache_lines(total * sizeof(word), &self.block)
+    if memory == NULL:
+        return False
+    self.cursors = <Cursor*> memory
+    memory += CURSORS * 8
+    self.leaves = memory
+    memory += self.leaf_count
+    for level in range(self.levels):
+        self.hints[level] = memory
+        words = (self.widths[level] + 63) >> 6
+        memory += words
+        if self.widths[level] & 63:
+            store_relaxed(&self.hints[level][words - 1], ALL64 << (self.widths[level] & 63))
+    if size & 31:
+        store_relaxed(&self.leaves[self.leaf_count - 1], <uint64_t> (ALL32 << (size & 31)))
+    # Where a thread begins once there are several: evenly spread, since neighbours would fight over one leaf.
+    for i in range(<uint64_t> CURSORS):
+        store_relaxed(&self.cursors[i].next, i * (size // CURSORS))
+    store_relaxed(&self.spread, 0)
+    store_relaxed(&self.under_gil, under_gil)
+    self.excluded = NULL
+    self.excluded_count = 0
+    claim_open(&self.claim)
+    return True
+
+
+cdef inline void bitmap_close(Bitmap* self) noexcept nogil:
+    if self.block != NULL:
+        claim_close(&self.claim)
+        free(self.block)
+        free(self.excluded)
+        self.block = NULL
+
+
+cdef inline void bitmap_exclude(Bitmap* self, uint64_t offset) noexcept nogil:
+    """In use for ever. Only before the bitmap is shared, and with `excluded` allocated."""
+    cdef uint32_t bit = <uint32_t> 1 << (offset & 31)
+    cdef word* leaf = &self.leaves[offset >> 5]
+    if not self.excluded[offset >> 5] & bit:
+        self.excluded[offset >> 5] |= bit
+        self.excluded_count += 1
+        store_relaxed(leaf, load_relaxed(leaf) | bit)
+
+
+cdef inline bint bitmap_holds(Bitmap* self, int64_t offset) noexcept nogil:
+    """Is the offset in the range and not excluded?"""
+    if <uint64_t> offset >= self.size:
+        return False
+    return self.excluded == NULL or not (self.excluded[offset >> 5] >> (offset & 31)) & 1
+
+
+cdef inline uint32_t fixed_bits(Bitmap* self, uint64_t leaf) noexcept nogil:
+    """The bits of a leaf that are no ids: excluded ones, and the padding behind the last."""
+    cdef uint32_t bits = 0
+    if self.excluded != NULL:
+        bits = self.excluded[leaf]
+    if leaf == self.leaf_count - 1 and self.size & 31:
+        bits |= ALL32 << (self.size & 31)
+    return bits
+
+
+# Hints ------------------------------------------------------------------------------------------------------------------
+
+cdef inline bint is_full(Bitmap* self, int level, uint64_t index) noexcept nogil:
+    """Is what the hint `index` of a level stands for full?"""
+    if level == 0:
+        return <uint32_t> load_seq_cst(&self.leaves[index]) == ALL32
+    return load_seq_cst(&self.hints[level - 1][index]) == ALL64
+
+
+cdef inline void hint_open(Bitmap* self, uint64_t index) noexcept nogil:
+    """A leaf has a free id again: take the hints away, upwards as long as a whole word had been full."""
+    cdef int level = 0
+    cdef uint64_t before
+    while level < self.levels:
+        before = load_seq_cst(&self.hints[level][index >> 6])  # H1
+        if not (before >> (index & 63)) & 1:
+            return
+        before = and_seq_cst(&self.hints[level][index >> 6], ~(<uint64_t> 1 << (index & 63)))
+        if before != ALL64:
+            return
+        index >>= 6
+        level += 1
+
+
+cdef inline void hint_full(Bitmap* self, int level, uint64_t index) noexcept nogil:
+    """A searcher found it full: let the next one pass by. Then look again, since it may just have been opened."""
+    cdef uint64_t bit = <uint64_t> 1 << (index & 63)
+    if load_relaxed(&self.hints[level][index >> 6]) & bit:
+        return
+    or_seq_cst(&self.hints[level][index >> 6], bit)  # H0
+    while not is_full(self, level, index):
+        # Opened meanwhile; whoever opened it may have looked too early. Undo, upwards too.
+        if and_seq_cst(&self.hints[level][index >> 6], ~bit) != ALL64 or level + 1 == self.levels:
+            return
+        index >>= 6
+        level += 1
+        bit = <uint64_t> 1 << (index & 63)
+
+
+cdef inline uint64_t next_leaf(Bitmap* self, uint64_t index) noexcept nogil:
+    """The first leaf at or behind `index` that no hint calls full; `leaf_count` if there is none."""
+    cdef int level = 0
+    cdef uint64_t open
+    while level < self.levels and index < self.widths[level]:
+        open = ~load_relaxed(&self.hints[level][index >> 6]) & (ALL64 << (index & 63))
+        if open == 0:
+            # Nothing open in the rest of this word: go on behind it, one level up.
+            index = (index >> 6) + 1
+            level += 1
+            continue
+        index = (index & ~<uint64_t> 63) | lowest_bit64(open)
+        if level == 0:
+            return index
+        # An open bit above stands for a word below: look there, or note that it is full and go on.
+        level -= 1
+        if load_relaxed(&self.hints[level][index]) == ALL64:
+            hint_full(self, level + 1, index)
+            index += 1
+            level += 1
+        else:
+            index <<= 6
+    return self.leaf_count
+
+
+cdef inline uint64_t exchange(Bitmap* self, word* leaf, uint64_t expected, uint64_t desired) noexcept nogil:
+    """Put `desired` where `expected` stands; returns what stood there, so success is `== expected`."""
+    if load_relaxed(&self.under_gil):
+        store_relaxed(leaf, desired)
+        return expected
+    return cas_seq_cst(leaf, expected, desired)  # L0
+
+
+# Search -----------------------------------------------------------------------------------------------------------------
+
+cdef inline Cursor* my_cursor(Bitmap* self) noexcept nogil:
+    """One for all until threads meet, so that ids come in order as long as calls do; then one a thread."""
+    if load_relaxed(&self.spread):
+        return &self.cursors[thread_number() & (CURSORS - 1)]
+    return &self.cursors[0]
+
+
+cdef inline int64_t claim_in(Bitmap* self, uint64_t leaf, uint32_t mask) noexcept nogil:
+    """Claim the lowest free id among the bits of `mask`; EXHAUSTED if this leaf has none."""
+    cdef uint64_t now = load_acquire(&self.leaves[leaf])  # L1
+    cdef uint64_t found
+    cdef uint32_t free_bits
+    cdef unsigned bit
+    while True:
+        free_bits = ~<uint32_t> now & mask
+        if free_bits == 0:
+            if <uint32_t> now == ALL32:
+                hint_full(self, 0, leaf)
+            return EXHAUSTED
+        bit = lowest_bit32(free_bits)
+        found = exchange(self, &self.leaves[leaf], now, now | (<uint64_t> 1 << bit))
+        if found == now:
+            return <int64_t> (leaf << 5 | bit)
+        now = found
+        if not load_relaxed(&self.spread):
+            store_relaxed(&self.spread, 1)
+
+
+cdef inline int64_t search(Bitmap* self, uint64_t start) noexcept nogil:
+    """Claim the first free id from `start` round the range, guided by hints; EXHAUSTED may be wrong for a moment."""
+    cdef uint64_t first_leaf = start >> 5
+    cdef uint64_t leaf
+    cdef int64_t offset = claim_in(self, first_leaf, ALL32 << (start & 31))
+    if offset >= 0:
+        return offset
+    leaf = next_leaf(self, first_leaf + 1)
+    while leaf < self.leaf_count:
+        offset = claim_in(self, leaf, ALL32)
+        if offset >= 0:
+            return offset
+        leaf = next_leaf(self, leaf + 1)
+    leaf = next_leaf(self, 0)
+    while leaf <= first_leaf:
+        offset = claim_in(self, leaf, ALL32)
+        if offset >= 0:
+            return offset
+        leaf = next_leaf(self, leaf + 1)
+    return EXHAUSTED
+
+
+cdef inline int64_t claim_past_hints(Bitmap* self, uint64_t* versions) noexcept nogil:
+    """Claim any free id, looking at every leaf; else EXHAUSTED, with the sum of the versions seen."""
+    cdef uint64_t leaf, now
+    cdef int64_t offset
+    versions[0] = 0
+    for leaf in range(self.leaf_count):
+        now = load_acquire(&self.leaves[leaf])  # L1
+        if <uint32_t> now != ALL32:
+            offset = claim_in(self, leaf, ALL32)
+            if offset >= 0:
+                return offset
+            now = load_acquire(&self.leaves[leaf])
+        versions[0] += now >> 32
+    return EXHAUSTED
+
+
+cdef inline int64_t search_or_certify(Bitmap* self) noexcept nogil:
+    """Claim an id past all hints, or prove that none was free (invariant 2). BUSY: ask again."""
+    cdef uint64_t before, after
+    cdef uint64_t claims = load_acquire(&self.claim.count)  # C1
+    cdef int64_t offset
+    if claims & 1:
+        return BUSY
+    offset = claim_past_hints(self, &before)
+    while offset < 0:
+        offset = claim_past_hints(self, &after)
+        if offset >= 0:
+            break
+        if load_acquire(&self.claim.count) != claims:  # C1
+            return BUSY
+        if before == after:
+            return EXHAUSTED
+        before = after
+    return offset
+
+
+# Operations on one id ---------------------------------------------------------------------------------------------------
+
+cdef inline int64_t bitmap_acquire(Bitmap* self) noexcept nogil:
+    """An offset that is now the caller's; EXHAUSTED; or BUSY."""
+    cdef Cursor* cursor = my_cursor(self)
+    cdef int64_t offset
+    if self.lowest:
+        offset = search(self, 0)
+        if offset < 0:
+            offset = search_or_certify(self)
+        return offset
+    offset = search(self, load_relaxed(&cursor.next))
+    if offset < 0:
+        offset = search_or_certify(self)
+        if offset < 0:
+            return offset
+    store_relaxed(&cursor.next, <uint64_t> offset + 1 if <uint64_t> offset + 1 < self.size else 0)
+    return offset
+
+
+cdef inline int64_t release_bits(Bitmap* self, uint64_t leaf, uint32_t bits, bint own_claim) noexcept nogil:
+    """Release those of `bits` that are live; returns the ones that were not (0: all released), or BUSY.
+
+    `own_claim`: the caller holds `claim` itself and gives back bits of its own.
+    """
+    cdef uint64_t now = load_acquire(&self.leaves[leaf])  # L1
+    cdef uint64_t found
+    cdef uint32_t mine
+    while True:
+        mine = <uint32_t> now & bits
+        if mine == 0:
+            return bits
+        if not own_claim and load_acquire(&self.claim.count) & 1:  # C1
+            return BUSY
+        found = exchange(self, &self.leaves[leaf], now, (now ^ mine) + (<uint64_t> 1 << 32))
+        if found == now:
+            if <uint32_t> now == ALL32:
+                hint_open(self, leaf)
+            return bits ^ mine
+        now = found
+
+
+cdef inline int64_t bitmap_release(Bitmap* self, uint64_t offset) noexcept nogil:
+    """0: free again; NOT_LIVE: nothing changed; or BUSY. The offset is one that the bitmap holds."""
+    cdef int64_t left = release_bits(self, offset >> 5, <uint32_t> 1 << (offset & 31), False)
+    return left if left <= 0 else NOT_LIVE
+
+
+cdef inline int64_t bitmap_reserve(Bitmap* self, uint64_t offset) noexcept nogil:
+    """0: the caller's; LIVE: somebody has it; or BUSY. The offset is one that the bitmap holds."""
+    cdef word* leaf = &self.leaves[offset >> 5]
+    cdef uint64_t bit = <uint64_t> 1 << (offset & 31)
+    cdef uint64_t claims = load_acquire(&self.claim.count)  # C1
+    cdef uint64_t now = load_acquire(leaf)  # L1
+    cdef uint64_t found
+    while not now & bit:
+        found = exchange(self, leaf, now, now | bit)
+        if found == now:
+            return 0
+        now = found
+    if claims & 1 or load_acquire(&self.claim.count) != claims:  # C1
+        return BUSY
+    return LIVE
+
+
+cdef inline int64_t bitmap_live(Bitmap* self, uint64_t leaf, uint32_t* bits) noexcept nogil:
+    """The live ids of a leaf at one instant, without those that a bulk claim may yet give back; or BUSY."""
+    cdef uint64_t claims = load_acquire(&self.claim.count)  # C1
+    cdef uint64_t now = load_acquire(&self.leaves[leaf])  # L1
+    if claims & 1 or load_acquire(&self.claim.count) != claims:  # C1
+        return BUSY
+    bits[0] = <uint32_t> now & ~fixed_bits(self, leaf)
+    return 0

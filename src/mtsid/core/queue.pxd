@@ -1,0 +1,7 @@
+"""See queue.pyx."""
+
+from mtsid.core.verbs cimport QueueVerbs
+
+
+cdef class MessageQueue(QueueVerbs):
+    pass

@@ -1,0 +1,807 @@
+"""The verbs of a message queue: arguments, waiting, receipts, errors. How messages are numbered is left to a subclass.
+
+    put -> waiting --get--> in flight --ack--> left
+              ^                 |
+              +------nack-------+
+
+A queue is a monitor: every operation is one step on the backlog (backlog.pxd), made atomic by the GIL itself or, without one, by a
+mutex held for tens of nanoseconds (monitor.h). Blocking is in waiting.pyx. A subclass says what happens to a message's number,
+in five small methods that run inside the monitor: `enter`, `leave`, `go_back`, `number`, `find`.
+
+Invariants
+1.  Inside the monitor there is no Python call, no allocation, no decref. What a step needs is made before, a body that leaves is
+    dropped after. So every verb may be called from `__del__`, a signal handler or the collector.
+2.  A slot is free, waiting or in flight; free + waiting + in flight == capacity at every instant outside the monitor.
+3.  A step that succeeded cannot fail any more: what `get` returns exists before the message is taken.
+4.  Wake-ups: a put wakes a getter; whatever leaves wakes as many putters as there is room for; the last one to leave wakes
+    the joiners, and after a shutdown the getters, whose wait is over. A waiter tries under the monitor after it registered, so
+    it sees the step or the step's owner sees it.
+
+Progress: blocking for the length of another thread's step, save `put_many`, `snapshot` and `audit`, whose step is as long as their
+batch or the queue.
+
+It must not know: where numbers come from, mail, sessions, versions.
+"""
+
+from operator import index
+from types import GenericAlias
+
+cimport cython
+from cpython.buffer cimport PyBUF_C_CONTIGUOUS, PyBuffer_Release, PyObject_GetBuffer
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
+from cpython.object cimport PyObject, PyTypeObject
+from cpython.ref cimport Py_DECREF, Py_INCREF
+from libc.stdint cimport UINT64_MAX, int64_t, uint8_t, uint32_t, uint64_t
+from libc.string cimport memset
+
+from mtsid.core.arguments cimport as_flag, as_integer, as_list, as_timeout
+from mtsid.core.backlog cimport (
+    IN_FLIGHT,
+    Backlog,
+    Slot,
+    backlog_close,
+    backlog_grow,
+    backlog_is_live,
+    backlog_must_grow,
+    backlog_next_waiting,
+    backlog_open,
+    backlog_room,
+    backlog_take,
+    show_payloads,
+    slot_at,
+)
+from mtsid.core.backlog_views cimport Places, Row, copy_rows, find_places
+from mtsid.core.message cimport Message
+from mtsid.core.monitor cimport monitor_enter, monitor_leave
+from mtsid.core.waiting cimport Waiter, WaitSet, deadline_of
+
+from mtsid.core.audit import Audit
+from mtsid.core.message import PRIORITIES
+from mtsid.errors import Empty, Full, NotInUse, ShutDown, Stale
+
+cdef enum:                  # Backlog.closed
+    OPEN = 0
+    CLOSING = 1         # put refuses; what is here is still served
+    CLOSED_AT_ONCE = 2  # nack refuses too
+
+
+cdef struct Settling:       # one message of an `ack_many`
+    int64_t key             # a slot, or a number less `first`
+    uint64_t receipt        # 0: by its number; UINT64_MAX: of another queue
+    PyObject* body          # once it left
+
+
+cdef extern from "Python.h":
+    PyObject* list_item "PyList_GET_ITEM"(list, Py_ssize_t)
+
+
+cdef str NORMAL = "normal"
+
+
+cdef inline int rank_of(object priority) except -1:
+    if priority is NORMAL or priority == NORMAL:
+        return 1
+    if not isinstance(priority, str):
+        raise TypeError(f"priority must be 'urgent', 'normal' or 'non-urgent', not {type(priority).__name__!r}")
+    if priority == "urgent":
+        return 0
+    if priority == "non-urgent":
+        return 2
+    raise ValueError(f"priority must be 'urgent', 'normal' or 'non-urgent', but is {priority!r}")
+
+
+cdef inline object number_of(object mtsid):
+    """A bare number; a Message is refused here, since it names a delivery, which these verbs do not settle."""
+    if type(mtsid) is Message:
+        raise TypeError("an MTSID must be an integer, not a Message: pass message.mtsid")
+    return mtsid
+
+
+cdef inline double patience(object block, object timeout) except -1:
+    """Seconds to wait: 0 if not to block, and then the timeout is not looked at."""
+    if block is not True and not as_flag(block, "block"):
+        return 0.0
+    return as_timeout(timeout)
+
+
+cdef class QueueVerbs:
+    """What every message queue does; see `mtsid.MessageQueue`. Not for use by itself."""
+
+    __class_getitem__ = classmethod(GenericAlias)
+
+    def __cinit__(self, *args, **kwargs):
+        self.getters = WaitSet.__new__(WaitSet)
+        self.putters = WaitSet.__new__(WaitSet)
+        self.joiners = WaitSet.__new__(WaitSet)
+
+    def __init__(self, maxsize=65535, *, first=1):
+        cdef int64_t size = as_integer(maxsize, "maxsize")
+        cdef int64_t low = as_integer(first, "first")
+        if size == 0:
+            raise ValueError("maxsize must be at least 1: every message needs a number, and numbers are finite")
+        if not 1 <= size <= 0xFFFFFFFF:
+            raise ValueError(f"maxsize must lie within 1 .. 4294967295, but is {maxsize!r}")
+        if not 0 <= low <= 0xFFFFFFFF:
+            raise ValueError(f"first must lie within 0 .. 4294967295, but is {first!r}")
+        if low + size - 1 > 0xFFFFFFFF:
+            raise ValueError(f"the last id, {low + size - 1}, is greater than 4294967295")
+        if self.backlog.capacity:
+            raise TypeError("a queue is initialised once; make a new one")
+        if not backlog_open(&self.backlog, size):
+            raise MemoryError(f"no memory for a queue of {size} messages")
+        self.first = low
+
+    def __dealloc__(self):
+        cdef uint64_t i
+        cdef Slot* slot
+        cdef PyObject* body
+        for i in range(self.backlog.used):
+            slot = slot_at(&self.backlog, i)
+            body = slot.body
+            slot.body = NULL
+            if body != NULL:
+                Py_DECREF(<object> body)
+        backlog_close(&self.backlog)
+
+    # For the subclass: inside the monitor, no Python, no failure but what is said ----------------------------------------
+
+    cdef int64_t enter(self, PyObject* body, int rank) noexcept:
+        """Put the message into a free slot and give it a number: the slot; NO_ROOM; or CLOSED."""
+        return NO_ROOM
+
+    cdef PyObject* leave(self, uint32_t slot) noexcept:
+        """Take the message out and strip its number: its body, with the reference."""
+        return NULL
+
+    cdef void go_back(self, uint32_t slot) noexcept:
+        """A message in flight waits again, in its place."""
+
+    cdef uint32_t number(self, uint32_t slot) noexcept:
+        """The MTSID of the message in a slot."""
+        return 0
+
+    cdef int64_t find(self, uint32_t offset) noexcept:
+        """The slot of the live message whose MTSID is `first + offset`; -1 if there is none."""
+        return -1
+
+    @cython.final
+    cdef int64_t resolve(self, int64_t key, uint64_t receipt) noexcept:
+        """The slot that a key names, or -1: this very delivery, or for receipt 0 whatever has the number `first + key`."""
+        cdef Slot* slot
+        if receipt == 0:
+            return self.find(<uint32_t> key)
+        if not backlog_is_live(&self.backlog, key):
+            return -1
+        slot = slot_at(&self.backlog, key)
+        return key if slot.state == IN_FLIGHT and slot.receipt == receipt else -1
+
+    # In --------------------------------------------------------------------------------------------------------------
+
+    @cython.final
+    cdef int64_t try_put(self, object item, int rank) except? -9:
+        """The MTSID, NO_ROOM or CLOSED."""
+        cdef int64_t code
+        cdef uint64_t ready
+        while True:
+            Py_INCREF(item)
+            monitor_enter(&self.backlog.monitor)
+            code = CLOSED if self.backlog.closed else self.enter(<PyObject*> item, rank)
+            if code >= 0:
+                code = self.number(<uint32_t> code)
+            ready = self.backlog.ready
+            monitor_leave(&self.backlog.monitor)
+            if code >= 0:
+                if self.getters.needed():
+                    self.getters.wake(1)
+                return code
+            Py_DECREF(item)
+            if code == CLOSED or ready == self.backlog.capacity:
+                return code
+            if not backlog_grow(&self.backlog, ready + 1):
+                raise MemoryError("no memory for more messages")
+
+    @cython.final
+    cdef int64_t put_waiting(self, object item, int rank, double seconds) except? -9:
+        """After a first try that failed for want of room."""
+        cdef int64_t code = NO_ROOM
+        cdef double deadline
+        cdef Waiter waiter
+        if seconds > 0:
+            deadline = deadline_of(seconds)
+            waiter = Waiter()
+            try:
+                while True:
+                    self.putters.enter(waiter)
+                    code = self.try_put(item, rank)
+                    if code != NO_ROOM or not self.putters.sleep(waiter, deadline):
+                        break
+            finally:
+                if self.putters.leave(waiter):
+                    self.putters.wake(1)
+        return code
+
+    def put(self, item, block=True, timeout=None, *, priority="normal") -> int:
+        """Put a message in; returns its MTSID.
+
+        If the queue is full: waits for room, at most `timeout` seconds if given, or says no at once with `block=False`.
+        Raises `Full` if at some instant during the call there was no room, `ShutDown` after a shutdown.
+        """
+        cdef int rank = rank_of(priority)
+        cdef double seconds = patience(block, timeout)
+        cdef int64_t code = self.try_put(item, rank)
+        if code == NO_ROOM:
+            code = self.put_waiting(item, rank, seconds)
+        if code < 0:
+            raise self.why_not_put(code, 1)
+        return code
+
+    def put_nowait(self, item, *, priority="normal") -> int:
+        """`put` with `block=False`."""
+        return self.put(item, False, None, priority=priority)
+
+    @cython.final
+    cdef int64_t try_put_many(self, list items, int rank, uint32_t* numbers) except? -9:
+        """0: all are in. NO_ROOM or CLOSED: none is."""
+        cdef Py_ssize_t n = len(items)
+        cdef Py_ssize_t i
+        cdef int64_t code
+        cdef uint64_t live
+        while True:
+            for i in range(n):
+                Py_INCREF(items[i])
+            monitor_enter(&self.backlog.monitor)
+            live = self.backlog.waiting + self.backlog.in_flight
+            if self.backlog.closed:
+                code = CLOSED
+            elif <uint64_t> n > backlog_room(&self.backlog):
+                code = NO_ROOM
+            elif backlog_must_grow(&self.backlog, n):
+                code = 1
+            else:
+                code = 0
+                for i in range(n):
+                    numbers[i] = self.number(<uint32_t> self.enter(list_item(items, i), rank))
+            monitor_leave(&self.backlog.monitor)
+            if code == 0:
+                if self.getters.needed():
+                    self.getters.wake(n)
+                return 0
+            for i in range(n):
+                Py_DECREF(items[i])
+            if code < 0:
+                return code
+            if not backlog_grow(&self.backlog, live + n):
+                raise MemoryError(f"no memory for {n} more messages")
+
+    def put_many(self, items, block=True, timeout=None, *, priority="normal"):
+        """Put messages in, all or none, one behind the other; returns their MTSIDs as an array of uint32.
+
+        Waits as `put` does, until there is room for all of them at once; smaller puts may overtake it meanwhile. More items
+        than `maxsize` are `Full` at once.
+        """
+        cdef int rank = rank_of(priority)
+        cdef double seconds = patience(block, timeout)
+        cdef list bodies = list(items)
+        cdef Py_ssize_t n = len(bodies)
+        cdef Py_ssize_t i
+        cdef int64_t code
+        cdef double deadline
+        cdef uint32_t* numbers
+        cdef Waiter waiter
+        cdef Py_buffer view
+        import numpy
+        array = numpy.empty(n, numpy.uint32)
+        PyObject_GetBuffer(array, &view, PyBUF_C_CONTIGUOUS)
+        try:
+            numbers = <uint32_t*> view.buf
+            code = self.try_put_many(bodies, rank, numbers)
+            if code == NO_ROOM and seconds > 0 and <uint64_t> n <= self.backlog.capacity:
+                deadline = deadline_of(seconds)
+                waiter = Waiter(n)
+                try:
+                    while True:
+                        self.putters.enter(waiter)
+                        code = self.try_put_many(bodies, rank, numbers)
+                        if code != NO_ROOM:
+                            break
+                        # The room that was not enough for this batch may be enough for somebody behind it.
+                        self.putters.wake(self.room())
+                        if not self.putters.sleep(waiter, deadline):
+                            break
+                finally:
+                    if self.putters.leave(waiter):
+                        self.putters.wake(self.room())
+            if code < 0:
+                raise self.why_not_put(code, n)
+        finally:
+            PyBuffer_Release(&view)
+        return array
+
+    @cython.final
+    cdef object why_not_put(self, int64_t code, Py_ssize_t wanted):
+        """The exception for a put that failed."""
+        if code == CLOSED:
+            return ShutDown("the queue was shut down: it takes no more messages")
+        return Full(
+            f"no room for {'the message' if wanted == 1 else f'{wanted} messages'}: {len(self)} of "
+            f"{self.backlog.capacity} are in the queue; ack some, wait longer, or make the queue larger",
+            live=self.backlog.capacity if wanted == 1 else len(self), capacity=self.backlog.capacity, wanted=wanted,
+        )
+
+    @cython.final
+    cdef uint64_t room(self) noexcept:
+        """How many more messages fit in."""
+        cdef uint64_t room
+        monitor_enter(&self.backlog.monitor)
+        room = backlog_room(&self.backlog)
+        monitor_leave(&self.backlog.monitor)
+        return room
+
+    # Out -------------------------------------------------------------------------------------------------------------
+
+    @cython.final
+    cdef int64_t try_get(self, Message message) except? -9:
+        """Fill the message in and return its slot; or NO_ROOM (nothing waits); or CLOSED (and nothing will)."""
+        cdef int64_t number
+        cdef Slot* slot
+        cdef PyObject* body
+        monitor_enter(&self.backlog.monitor)
+        number = backlog_take(&self.backlog)
+        if number < 0:
+            if self.backlog.closed and self.backlog.in_flight == 0:
+                number = CLOSED
+            monitor_leave(&self.backlog.monitor)
+            return number
+        slot = slot_at(&self.backlog, number)
+        body = slot.body
+        Py_INCREF(<object> body)
+        message.receipt = slot.receipt
+        message.times = slot.deliveries
+        message.rank = slot.rank
+        message.number = self.number(<uint32_t> number)
+        monitor_leave(&self.backlog.monitor)
+        message.body = <object> body
+        Py_DECREF(<object> body)
+        message.serial = self.backlog.serial
+        message.slot = <uint32_t> number
+        return number
+
+    @cython.final
+    cdef int get_waiting(self, Message message, double seconds) except -1:
+        """The first try and, if nothing waits, the wait for a message; raises if there was none in time."""
+        cdef int64_t code = self.try_get(message)
+        cdef double deadline
+        cdef Waiter waiter
+        if code == NO_ROOM and seconds > 0:
+            deadline = deadline_of(seconds)
+            waiter = Waiter()
+            try:
+                while True:
+                    self.getters.enter(waiter)
+                    code = self.try_get(message)
+                    if code != NO_ROOM or not self.getters.sleep(waiter, deadline):
+                        break
+            finally:
+                if self.getters.leave(waiter):
+                    self.getters.wake(1)
+        if code >= 0:
+            return 0
+        if code == CLOSED:
+            raise ShutDown("the queue was shut down, and nothing is left in it")
+        raise Empty(
+            f"nothing is waiting ({self.in_flight()} in flight): put a message, or wait longer", in_flight=self.in_flight()
+        )
+
+    def get(self, block=True, timeout=None):
+        """Get the next message; it is in flight until `ack` or `nack`.
+
+        If nothing waits: waits for a message, at most `timeout` seconds if given, or says no at once with `block=False`.
+        Raises `Empty` if at some instant during the call nothing waited; `ShutDown` after a shutdown, once nothing
+        waits and nothing is in flight that may yet return.
+        """
+        cdef double seconds = patience(block, timeout)
+        cdef Message message = Message.__new__(Message)
+        self.get_waiting(message, seconds)
+        return message
+
+    def get_nowait(self):
+        """`get` with `block=False`."""
+        return self.get(False)
+
+    def get_many(self, max, block=True, timeout=None) -> list:
+        """Get up to `max` messages. Waits for the first one only, as `get` does."""
+        cdef int64_t most = as_integer(max, "max")
+        cdef double seconds = patience(block, timeout)
+        cdef Message message
+        cdef list messages = []
+        if most < 0:
+            raise ValueError(f"max must not be negative, but is {max!r}")
+        if most == 0:
+            return messages
+        message = Message.__new__(Message)
+        messages.append(message)
+        self.get_waiting(message, seconds)
+        while len(messages) < most:
+            # What a step takes must have its place: a failed append would lose the message.
+            message = Message.__new__(Message)
+            messages.append(message)
+            if self.try_get(message) < 0:
+                messages.pop()
+                break
+        return messages
+
+    # Settled ---------------------------------------------------------------------------------------------------------
+
+    @cython.final
+    cdef int64_t key_of(self, object key, uint64_t* receipt) except? -1:
+        """What `resolve` takes: a slot and the receipt to hold against it, or a number less `first`, and 0."""
+        cdef Message message
+        cdef int64_t slot
+        if type(key) is Message:
+            message = <Message> key
+            receipt[0] = message.receipt if message.serial == self.backlog.serial else UINT64_MAX
+            return message.slot if message.serial == self.backlog.serial else 0
+        slot = as_integer(key, "a message or MTSID") - self.first
+        receipt[0] = 0
+        if slot < 0 or <uint64_t> slot >= self.backlog.capacity:
+            raise NotInUse(
+                f"MTSID {key} is not live: the range is {self.first} .. {self.first + <int64_t> self.backlog.capacity - 1}",
+                id=index(key),
+            )
+        return slot
+
+    @cython.final
+    cdef object refusal(self, object key):
+        """The exception for a key that names nothing live."""
+        if type(key) is Message:
+            return Stale(
+                f"this delivery of message {(<Message> key).number} was settled, returned or deleted already, "
+                "or is of another queue",
+                id=(<Message> key).number,
+            )
+        return NotInUse(f"MTSID {key} is not live: its message left already, or never entered", id=index(key))
+
+    @cython.final
+    cdef int left(self, uint64_t live, uint64_t room, bint closed) except -1:
+        """Wake those for whom it matters that messages left: `live` and `room` as they were in that step."""
+        if self.putters.needed():
+            self.putters.wake(room)
+        if live == 0:
+            if self.joiners.needed():
+                self.joiners.wake_all()
+            if closed and self.getters.needed():
+                self.getters.wake_all()
+        return 0
+
+    @cython.final
+    cdef object take_out(self, object key):
+        """A message leaves: its body. Raises, with the queue unchanged, if the key names nothing live."""
+        cdef uint64_t receipt, live, room
+        cdef int64_t slot = self.key_of(key, &receipt)
+        cdef PyObject* body
+        cdef bint closed
+        monitor_enter(&self.backlog.monitor)
+        slot = self.resolve(slot, receipt)
+        if slot < 0:
+            monitor_leave(&self.backlog.monitor)
+            raise self.refusal(key)
+        body = self.leave(<uint32_t> slot)
+        live = self.backlog.waiting + self.backlog.in_flight
+        room = self.backlog.capacity - live
+        closed = self.backlog.closed
+        monitor_leave(&self.backlog.monitor)
+        result = <object> body
+        Py_DECREF(result)
+        self.left(live, room, closed)
+        return result
+
+    def ack(self, message_or_mtsid) -> None:
+        """The message leaves the queue: its MTSID is stripped, and free for another.
+
+        A `Message` settles that delivery only: `Stale` if it was settled, returned or deleted since, or is of another queue.
+        A bare MTSID settles whatever message has the number now, waiting or in flight: `NotInUse` if none has.
+        """
+        self.take_out(message_or_mtsid)
+
+    def nack(self, message_or_mtsid) -> None:
+        """The message goes back into the queue with the same MTSID, to its place by entry.
+
+        `Stale` and `NotInUse` as for `ack`; a bare MTSID of a message that waits already changes nothing. After
+        `shutdown(immediate=True)` the message is discarded instead, and `ShutDown` carries it in `.discarded`.
+        """
+        cdef uint64_t receipt, live, room
+        cdef int64_t slot = self.key_of(message_or_mtsid, &receipt)
+        cdef uint32_t number = 0
+        cdef PyObject* body
+        cdef bint discard
+        monitor_enter(&self.backlog.monitor)
+        slot = self.resolve(slot, receipt)
+        if slot < 0:
+            monitor_leave(&self.backlog.monitor)
+            raise self.refusal(message_or_mtsid)
+        if slot_at(&self.backlog, slot).state != IN_FLIGHT:
+            monitor_leave(&self.backlog.monitor)
+            return
+        discard = self.backlog.closed == CLOSED_AT_ONCE
+        body = NULL
+        if discard:
+            number = self.number(<uint32_t> slot)
+            body = self.leave(<uint32_t> slot)
+        else:
+            self.go_back(<uint32_t> slot)
+        live = self.backlog.waiting + self.backlog.in_flight
+        room = self.backlog.capacity - live
+        monitor_leave(&self.backlog.monitor)
+        if not discard:
+            if self.getters.needed():
+                self.getters.wake(1)
+            return
+        item = <object> body
+        Py_DECREF(item)
+        self.left(live, room, True)
+        raise ShutDown(
+            f"the queue was shut down at once: message {number} was discarded, see .discarded", discarded=[item]
+        )
+
+    def ack_many(self, messages_or_mtsids) -> None:
+        """Settle many messages: any sequence of messages and MTSIDs, mixed if you like.
+
+        Wrong types, numbers out of range and duplicates within the call raise `TypeError` or `ValueError` and change nothing.
+        What is not live at its turn is skipped, the rest settled, then one `NotInUse` lists it in `.refused`.
+        """
+        cdef list keys = as_list(messages_or_mtsids, "messages_or_mtsids")
+        cdef Py_ssize_t n = len(keys)
+        cdef Py_ssize_t i, end
+        cdef int64_t slot
+        cdef uint64_t receipt, live, room
+        cdef bint closed = False
+        cdef bytes memory = PyBytes_FromStringAndSize(NULL, n * sizeof(Settling))
+        cdef Settling* steps = <Settling*> PyBytes_AS_STRING(memory)
+        numbers = set()
+        receipts = set()
+        for i in range(n):
+            try:
+                steps[i].key = self.key_of(keys[i], &receipt)
+            except NotInUse as error:
+                raise ValueError(str(error)) from None
+            steps[i].receipt = receipt
+            if receipt == UINT64_MAX:
+                continue
+            if receipt == 0:
+                if steps[i].key in numbers:
+                    raise ValueError(f"MTSID {keys[i]} stands twice in one call")
+                numbers.add(steps[i].key)
+            else:
+                if receipt in receipts:
+                    raise ValueError(f"a delivery of message {(<Message> keys[i]).number} stands twice in one call")
+                receipts.add(receipt)
+        if numbers and receipts:
+            for i in range(n):
+                if steps[i].receipt not in (0, UINT64_MAX) and steps[i].key in numbers:
+                    raise ValueError(f"message {(<Message> keys[i]).number} stands twice in one call, once by its number")
+        i = 0
+        while i < n:
+            end = min(n, i + 64)  # so that no other thread waits for the whole batch
+            monitor_enter(&self.backlog.monitor)
+            while i < end:
+                steps[i].body = NULL
+                slot = self.resolve(steps[i].key, steps[i].receipt)
+                if slot >= 0:
+                    steps[i].body = self.leave(<uint32_t> slot)
+                i += 1
+            live = self.backlog.waiting + self.backlog.in_flight
+            room = self.backlog.capacity - live
+            closed = self.backlog.closed
+            monitor_leave(&self.backlog.monitor)
+            self.left(live, room, closed)
+        refused = []
+        for i in range(n):
+            if steps[i].body == NULL:
+                refused.append(keys[i])
+        for i in range(n):
+            if steps[i].body != NULL:
+                Py_DECREF(<object> steps[i].body)
+        if refused:
+            raise NotInUse(
+                f"{len(refused)} of {n} messages were not live, the rest is settled; see .refused", refused=refused
+            )
+
+    # An operator's hand ----------------------------------------------------------------------------------------------
+
+    def peek(self, mtsid):
+        """The body of the message with this number, waiting or in flight; it stays. `NotInUse` if there is none."""
+        cdef uint64_t receipt
+        cdef int64_t slot = self.key_of(number_of(mtsid), &receipt)
+        cdef PyObject* body
+        monitor_enter(&self.backlog.monitor)
+        slot = self.resolve(slot, receipt)
+        if slot < 0:
+            monitor_leave(&self.backlog.monitor)
+            raise self.refusal(mtsid)
+        body = slot_at(&self.backlog, slot).body
+        Py_INCREF(<object> body)  # inside, or a beside-running ack could take the last reference
+        monitor_leave(&self.backlog.monitor)
+        result = <object> body
+        Py_DECREF(result)
+        return result
+
+    def delete(self, mtsid):
+        """Remove the message with this number, waiting or in flight, and return its body.
+
+        Its number is free at once; the `ack` of who had it in flight raises `Stale`. `NotInUse` if there is none.
+        """
+        return self.take_out(number_of(mtsid))
+
+    # Counts and views ------------------------------------------------------------------------------------------------
+
+    def qsize(self) -> int:
+        """How many messages wait."""
+        cdef uint64_t count
+        monitor_enter(&self.backlog.monitor)
+        count = self.backlog.waiting
+        monitor_leave(&self.backlog.monitor)
+        return count
+
+    def in_flight(self) -> int:
+        """How many messages were got and not settled yet."""
+        cdef uint64_t count
+        monitor_enter(&self.backlog.monitor)
+        count = self.backlog.in_flight
+        monitor_leave(&self.backlog.monitor)
+        return count
+
+    def __len__(self) -> int:
+        """How many messages are in the queue, waiting and in flight."""
+        return self.backlog.capacity - self.room()
+
+    def __bool__(self) -> bool:
+        return True
+
+    def empty(self) -> bool:
+        """Does nothing wait?"""
+        return self.qsize() == 0
+
+    def full(self) -> bool:
+        """Is there no room?"""
+        return self.room() == 0
+
+    @property
+    def maxsize(self) -> int:
+        """How many messages fit in."""
+        return self.backlog.capacity
+
+    @cython.final
+    cdef bytes rows(self):
+        """A copy of every live slot, taken in one step."""
+        cdef uint64_t room, i
+        cdef Row* rows
+        cdef bytes memory
+        cdef bint enough = False
+        while not enough:
+            room = len(self) + 16
+            memory = PyBytes_FromStringAndSize(NULL, room * sizeof(Row))
+            memset(PyBytes_AS_STRING(memory), 0, room * sizeof(Row))
+            monitor_enter(&self.backlog.monitor)
+            rows = <Row*> PyBytes_AS_STRING(memory)
+            enough = copy_rows(&self.backlog, rows, room)
+            if enough:
+                for i in range(self.backlog.waiting + self.backlog.in_flight):
+                    rows[i].number = self.number(rows[i].number)
+            monitor_leave(&self.backlog.monitor)
+        return memory
+
+    def snapshot(self):
+        """What is in the queue, at one instant: a structured array, a row a message.
+
+        Fields: `mtsid` (uint32), `state` ("waiting" or "in flight"), `priority` ("urgent", "normal", "non-urgent"), `deliveries`
+        (uint32). First those that wait, in the order in which `get` would serve them, then those in flight, by entry.
+        """
+        from mtsid.core.views import snapshot_of
+
+        return snapshot_of(self.rows())
+
+    def audit(self):
+        """Count where every id is, in one step, and check every invariant.
+
+        Returns an `Audit`; raises `AuditError` unless free + waiting + in flight == capacity, with each id in one place.
+        """
+        return self.find_everything().check()
+
+    cdef object find_everything(self):
+        """An `Audit`, not checked yet."""
+        cdef Places places
+        cdef uint64_t used
+        cdef bytes seen
+        cdef bint enough = False
+        while not enough:
+            used = self.backlog.used + 16
+            seen = bytes(used)
+            memset(&places, 0, sizeof(places))
+            monitor_enter(&self.backlog.monitor)
+            enough = self.backlog.used <= used
+            if enough:
+                find_places(&self.backlog, <uint8_t*> PyBytes_AS_STRING(seen), &places)
+            monitor_leave(&self.backlog.monitor)
+        faults = []
+        if places.bad_free_list:
+            faults.append("the free list is broken")
+        if places.bad_line:
+            faults.append("a line of waiting messages is broken")
+        if places.bad_heap:
+            faults.append("the heap of returned messages is broken")
+        if places.bad_place:
+            faults.append("a slot is in two places or in none")
+        if places.bad_count:
+            faults.append("a counter disagrees with the slots")
+        return Audit(self.backlog.capacity, places.free, places.waiting, places.in_flight, faults=tuple(faults))
+
+    def _check(self) -> None:
+        """Assert every invariant; for tests."""
+        self.audit()
+
+    # The end ---------------------------------------------------------------------------------------------------------
+
+    def join(self) -> None:
+        """Wait until nothing waits and nothing is in flight."""
+        cdef Waiter waiter = Waiter()
+        try:
+            while True:
+                self.joiners.enter(waiter)
+                if len(self) == 0:
+                    return
+                self.joiners.sleep(waiter, deadline_of(as_timeout(None)))
+        finally:
+            if self.joiners.leave(waiter):
+                self.joiners.wake(1)
+
+    def shutdown(self, immediate=False) -> list:
+        """Take no more messages. `put` raises `ShutDown` from now on, and wakes up to do so.
+
+        What is in the queue is still served, a message that is returned too; `get` raises `ShutDown` once nothing waits and
+        nothing is in flight. `immediate=True` empties the queue instead and returns the bodies it discarded, in the order in
+        which they would have been served; a later `nack` of a message in flight discards that one. Otherwise the list is empty.
+        """
+        cdef bint at_once = as_flag(immediate, "immediate")
+        cdef list discarded = []
+        cdef int64_t slot
+        cdef uint64_t live, room
+        cdef PyObject* body
+        monitor_enter(&self.backlog.monitor)
+        if self.backlog.closed != CLOSED_AT_ONCE:
+            self.backlog.closed = CLOSED_AT_ONCE if at_once else CLOSING
+        live = self.backlog.waiting + self.backlog.in_flight
+        monitor_leave(&self.backlog.monitor)
+        if at_once:
+            # One by one, for a list cannot grow inside the monitor. No more can come in.
+            while True:
+                discarded.append(None)
+                monitor_enter(&self.backlog.monitor)
+                slot = backlog_next_waiting(&self.backlog)
+                body = NULL
+                if slot >= 0:
+                    body = self.leave(<uint32_t> slot)
+                live = self.backlog.waiting + self.backlog.in_flight
+                monitor_leave(&self.backlog.monitor)
+                if body == NULL:
+                    discarded.pop()
+                    break
+                discarded[len(discarded) - 1] = <object> body
+                Py_DECREF(<object> body)
+        self.putters.wake_all()
+        self.left(live, 0, True)
+        return discarded
+
+    def __repr__(self) -> str:
+        return (
+            f"<{type(self).__module__}.{type(self).__qualname__} of {self.backlog.capacity}: {self.qsize()} waiting, "
+            f"{self.in_flight()} in flight{', shut down' if self.backlog.closed else ''}>"
+        )
+
+    def __reduce_ex__(self, protocol):
+        raise TypeError("a MessageQueue cannot be pickled or copied: a copy would hold the same messages under the same ids")
+
+
+# The collector sees the bodies from here on, before any subclass inherits or any queue holds one.
+example = QueueVerbs(1)
+show_payloads(<PyTypeObject*> QueueVerbs, <char*> &(<QueueVerbs> example).backlog - <char*> <PyObject*> example)
+del example

@@ -1,0 +1,17 @@
+"""The lab: comparative fault tests. Needs the extra `lab` (simpy, rich); `import mtsid` never imports it."""
+
+from mtsid.lab.compare import Comparison, compare
+from mtsid.lab.ledger import AccountingError, Result
+from mtsid.lab.traces import GeneratedDay, Row, Trace, TraceError, open_trace
+
+__all__ = [
+    "AccountingError",
+    "Comparison",
+    "GeneratedDay",
+    "Result",
+    "Row",
+    "Trace",
+    "TraceError",
+    "compare",
+    "open_trace",
+]

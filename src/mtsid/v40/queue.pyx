@@ -1,0 +1,210 @@
+"""Exchange 4.0's message queue: the verbs of `mtsid.MessageQueue`, and on purpose one defect of four.
+
+For comparative fault tests only. Here a message's slot and its number are two things: the slot is where it lies, the number
+(its MTSID) comes from a free list, last in, first out (A). What two records say can differ, and each defect is a way to get
+there. Compare core/queue.pyx, where there is only one record.
+
+    premature-strip (A)  `nack` puts the number on the free list, but the message keeps it     `go_back`
+    double-release  (A)  a second `ack` puts it there again                                     `ack`, `ack_many`, pool.pxd
+    racy-claim      (A)  look-up and claim are two steps                                        `enter`
+    unchecked-wrap  (A)  a counter wraps onto numbers in use                                    pool.pxd
+
+With twins, a look-up by number finds the oldest; a `Message` names its own. `snapshot` shows a row for each, `audit` raises and
+lists them. Nothing crashes, leaks or corrupts memory: the slots are as sound as SP2's. A number is on the free list
+again, once, when the last message that holds it has left, so a queue that runs dry is sound (save after double-release).
+"""
+
+from collections import Counter
+from dataclasses import replace
+
+from cpython.object cimport PyObject
+from libc.stdint cimport UINT64_MAX, int64_t, uint32_t, uint64_t
+from libc.stdlib cimport calloc, free
+
+from mtsid.core.atomic cimport thread_yield
+from mtsid.core.backlog cimport (
+    FREE,
+    FRESH,
+    Slot,
+    backlog_put,
+    backlog_remove,
+    backlog_return,
+    backlog_room,
+    slot_at,
+)
+from mtsid.core.message cimport Message
+from mtsid.core.monitor cimport monitor_enter, monitor_leave
+from mtsid.core.verbs cimport CLOSED, NO_ROOM, QueueVerbs
+from mtsid.v40.pool cimport (
+    DOUBLE_RELEASE,
+    LAST_IN_FIRST_OUT,
+    PREMATURE_STRIP,
+    RACY_CLAIM,
+    as_defect,
+    check_size,
+    pool_claim,
+    pool_close,
+    pool_give_back,
+    pool_look_up,
+    pool_open,
+)
+
+from mtsid.errors import NotInUse
+
+DEFECTS = ("double-release", "racy-claim", "unchecked-wrap", "premature-strip")
+
+
+cdef class MessageQueue(QueueVerbs):
+    """`mtsid.MessageQueue` as Exchange 4.0 might have had it; its arguments, and
+
+    defect
+        "premature-strip": `nack` while other messages wait puts the number on the free list, though the message keeps it.
+        "double-release": a second `ack` of a message that left is not refused; its number is on the free list twice.
+        "racy-claim": looking a number up and claiming it are two steps, and another thread may come in between.
+        "unchecked-wrap": a counter that wraps, and hands out numbers that are still in use.
+
+    Raises as `mtsid.MessageQueue` does. Any thread may call any method: what may go wrong is that two messages
+    get the same number.
+
+    >>> queue = MessageQueue(10)
+    >>> queue.put("first"), queue.put("second")
+    (1, 2)
+    >>> queue.nack(queue.get())
+    >>> queue.put("third")
+    1
+    >>> queue.audit()
+    Traceback (most recent call last):
+    mtsid.errors.AuditError: 1 MTSIDs in use twice: 1 (2 messages)
+    """
+
+    def __init__(self, maxsize=65535, *, first=1, defect="premature-strip"):
+        kind = as_defect(defect, DEFECTS)
+        if isinstance(maxsize, int) and maxsize > 0:
+            check_size(min(maxsize, 1 << 62))
+        QueueVerbs.__init__(self, maxsize, first=first)
+        self.entries = <Entry*> calloc(self.backlog.capacity, sizeof(Entry))
+        self.oldest = <uint32_t*> calloc(self.backlog.capacity, sizeof(uint32_t))
+        if (
+            self.entries == NULL or self.oldest == NULL
+            or not pool_open(&self.pool, self.backlog.capacity, kind, LAST_IN_FIRST_OUT)
+        ):
+            self.backlog.closed = 1
+            raise MemoryError(f"no memory for a queue of {maxsize} messages")
+
+    def __dealloc__(self):
+        pool_close(&self.pool)
+        free(self.entries)
+        free(self.oldest)
+
+    # Inside the monitor ----------------------------------------------------------------------------------------------
+
+    cdef void bind(self, uint32_t slot, uint32_t number) noexcept:
+        """The message in the slot has this number: the youngest of those that do."""
+        cdef uint32_t* link = &self.oldest[number]
+        while link[0]:
+            link = &self.entries[link[0] - 1].twin
+        link[0] = slot + 1
+        self.entries[slot].number = number
+        self.entries[slot].twin = 0
+        self.entries[slot].stripped = False
+
+    cdef void unbind(self, uint32_t slot) noexcept:
+        cdef uint32_t* link = &self.oldest[self.entries[slot].number]
+        while link[0] != slot + 1:
+            link = &self.entries[link[0] - 1].twin
+        link[0] = self.entries[slot].twin
+
+    cdef int64_t enter(self, PyObject* body, int rank) noexcept:
+        cdef int64_t number, slot
+        if backlog_room(&self.backlog) == 0:
+            return NO_ROOM
+        number = pool_look_up(&self.pool)
+        if self.pool.defect == RACY_CLAIM:
+            # DEFECT racy-claim (A): between the look-up and the claim another thread runs, and may look up the same number.
+            # In the field: py-amqp 5.4.2, ldap3 2.9.1.
+            monitor_leave(&self.backlog.monitor)
+            with nogil:
+                thread_yield()
+            monitor_enter(&self.backlog.monitor)
+            if self.backlog.closed:
+                return CLOSED
+        slot = backlog_put(&self.backlog, body, rank)
+        if slot >= 0:
+            pool_claim(&self.pool, number)
+            self.bind(<uint32_t> slot, <uint32_t> number)
+        return slot
+
+    cdef PyObject* leave(self, uint32_t slot) noexcept:
+        self.unbind(slot)
+        if not self.entries[slot].stripped:
+            pool_give_back(&self.pool, self.entries[slot].number)
+        return backlog_remove(&self.backlog, slot)
+
+    cdef void go_back(self, uint32_t slot) noexcept:
+        if self.pool.defect == PREMATURE_STRIP and self.backlog.waiting and not self.entries[slot].stripped:
+            # DEFECT premature-strip (A): the transfer was broken off with a backlog behind it, and the number goes back to the
+            # free list as if the message had left; but the message keeps it, and the next that enters gets it too.
+            # In the field: cassandra-python-driver PR 1114.
+            pool_give_back(&self.pool, self.entries[slot].number)
+            self.entries[slot].stripped = True
+        backlog_return(&self.backlog, slot)
+
+    cdef uint32_t number(self, uint32_t slot) noexcept:
+        return <uint32_t> (self.first + self.entries[slot].number)
+
+    cdef int64_t find(self, uint32_t offset) noexcept:
+        return <int64_t> self.oldest[offset] - 1
+
+    # A second ack ----------------------------------------------------------------------------------------------------
+
+    cdef bint release_again(self, object key):
+        """With double-release: take the number of a message that left back once more. False: that is not what the key names."""
+        cdef uint64_t receipt
+        cdef int64_t at = self.key_of(key, &receipt)
+        cdef uint32_t number
+        cdef Slot* slot
+        cdef bint left
+        if self.pool.defect != DOUBLE_RELEASE or receipt == UINT64_MAX:
+            return False
+        monitor_enter(&self.backlog.monitor)
+        if receipt == 0:
+            number = <uint32_t> at
+            left = True
+        else:
+            # The slot shows whether this delivery ended with the message leaving: it is free, or somebody new lies in it.
+            number = (<Message> key).number - <uint32_t> self.first
+            slot = slot_at(&self.backlog, at)
+            left = slot.receipt == receipt and slot.state in (FREE, FRESH)
+        if left:
+            pool_give_back(&self.pool, number)
+        monitor_leave(&self.backlog.monitor)
+        return left
+
+    def ack(self, message_or_mtsid) -> None:
+        """As `mtsid.MessageQueue.ack`; with double-release, a second `ack` of a message that left is not refused."""
+        try:
+            QueueVerbs.ack(self, message_or_mtsid)
+        except NotInUse:
+            # DEFECT double-release (A): the repeated ack is believed, and the number is on the free list twice.
+            if not self.release_again(message_or_mtsid):
+                raise
+
+    def ack_many(self, messages_or_mtsids) -> None:
+        """As `mtsid.MessageQueue.ack_many`, with the same defect as `ack`."""
+        try:
+            QueueVerbs.ack_many(self, messages_or_mtsids)
+        except NotInUse as error:
+            # DEFECT double-release (A), as in `ack`.
+            refused = [key for key in error.refused if not self.release_again(key)]
+            if refused:
+                raise NotInUse(
+                    f"{len(refused)} messages were not live, the rest is settled; see .refused", refused=refused
+                ) from None
+
+    # Views -----------------------------------------------------------------------------------------------------------
+
+    cdef object find_everything(self):
+        snapshot = self.snapshot()
+        holders = Counter(snapshot["mtsid"].tolist())
+        duplicates = tuple(sorted([(mtsid, count) for mtsid, count in holders.items() if count > 1]))
+        return replace(QueueVerbs.find_everything(self), duplicates=duplicates)

@@ -1,0 +1,222 @@
+"""The command line, as a user meets it: a child process, its two streams and its exit status."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+TRACE = "".join(f"user{n % 9} user{n % 7} {n * 3}\n" for n in range(400))
+
+
+Finished = subprocess.CompletedProcess[str]
+
+
+def mtsid(*arguments: str | os.PathLike[str], cwd: Path | None = None, stdin: str = "", **env: str) -> Finished:
+    return subprocess.run(
+        [sys.executable, "-m", "mtsid", *arguments],
+        input=stdin,
+        capture_output=True,
+        text=True,
+        cwd=cwd,
+        env={**os.environ, "COLUMNS": "80", **env},
+        timeout=120,
+    )
+
+
+def refused(run: Finished, *words: str) -> bool:
+    """Whether the run ended with status 2, one line that holds `words`, and nothing on standard output."""
+    assert run.returncode == 2
+    assert run.stdout == ""
+    assert run.stderr.count("\n") == 1
+    assert run.stderr.endswith("\n")
+    assert "Traceback" not in run.stderr
+    for word in words:
+        assert word in run.stderr
+    return True
+
+
+def test_compare_without_a_trace_tells_the_story() -> None:
+    run = mtsid("compare")
+    assert (run.returncode, run.stderr) == (0, "")
+    for words in ("a generated working day", "duplicate MTSIDs", "The first collision", "4282 An interop", "Try next"):
+        assert words in run.stdout
+    assert "\x1b" not in run.stdout
+    assert max(map(len, run.stdout.splitlines())) <= 80
+    assert mtsid("compare").stdout == run.stdout
+
+
+def test_compare_writes_json_events_and_html(tmp_path: Path) -> None:
+    trace = tmp_path / "trace"
+    trace.write_text(TRACE)
+    files = ("--json", "r.json", "--events", "e.jsonl", "--html", "r.html")
+    run = mtsid("compare", trace, "--seed", "3", *files, cwd=tmp_path)
+    assert (run.returncode, run.stderr) == (0, "")
+    data = json.loads((tmp_path / "r.json").read_text())
+    assert (data["trace"], data["seed"]) == (str(trace), 3)
+    for result in data["versions"].values():
+        assert result["messages"] == 400 == result["delivered"] + result["non_delivered"] + result["still_queued"]
+    events = [json.loads(line) for line in (tmp_path / "e.jsonl").read_text().splitlines()]
+    assert events
+    for event in events:
+        assert set(event) >= {"time", "version", "id", "category", "text", "tag"}
+        assert event["text"].endswith(event["tag"])
+        assert "Error code=" in event["text"]
+    for version, result in data["versions"].items():
+        ids = [str(event["id"]) for event in events if event["version"] == version]
+        assert {id: ids.count(id) for id in sorted(set(ids))} == result["events"]
+    assert "duplicate MTSIDs" in (tmp_path / "r.html").read_text()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["e.jsonl", "r.html", "r.json", "trace"]
+
+
+def test_the_same_seed_writes_the_same_bytes(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        run = mtsid("compare", "--seed", "9", "--json", tmp_path / name, PYTHONHASHSEED=str(ord(name)))
+        assert run.returncode == 0
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+
+
+def test_compare_reads_standard_input(tmp_path: Path) -> None:
+    run = mtsid("compare", "-", "--json", tmp_path / "r.json", stdin=TRACE)
+    assert run.returncode == 0
+    data = json.loads((tmp_path / "r.json").read_text())
+    assert data["trace"] == "standard input"
+    assert data["versions"]["SP2"]["messages"] == 400
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("a b\n", ["trace: line 1: 2 fields"]),
+        ("a b 1\na b x\n", ["trace: line 2:", "number of seconds"]),
+        ("a b 2\na b 1\n", ["trace: line 2:", "backwards"]),
+        ("", ["trace: empty"]),
+    ],
+)
+def test_a_broken_trace_is_one_line(tmp_path: Path, content: str, words: list[str]) -> None:
+    path = tmp_path / "trace"
+    path.write_text(content)
+    results = tmp_path / "r.json"
+    assert refused(mtsid("compare", path, "--json", results), *words)
+    assert not results.exists()
+
+
+def test_a_missing_trace_and_a_directory_are_one_line(tmp_path: Path) -> None:
+    assert refused(mtsid("compare", tmp_path / "none"), "none: No such file")
+    assert refused(mtsid("compare", tmp_path), "is a directory")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["compare", "--seed", "x"], "--seed"),
+        (["compare", "--ids", "0"], "ids must be"),
+        (["compare", "--ids", "many"], "--ids"),
+        (["compare", "--defect", "typo"], "--defect"),
+        (["compare", "--defect", "racy-claim"], "mtsid storm --defect racy-claim"),
+        (["compare", "--json", "/no/such/folder/r.json"], "/no/such/folder/r.json"),
+        (["compare", "--json", "r", "--html", "r"], "would overwrite --json"),
+        (["compare", "--colour"], "--colour"),
+        (["storm", "--threads", "0"], "--threads"),
+        (["storm", "--seconds", "nan"], "--seconds"),
+        (["storm", "--seconds", "-1"], "--seconds"),
+        (["storm", "--version", "5.5"], "--version"),
+        (["storm", "--version", "SP2", "--defect", "racy-claim"], "SP2 has no defect"),
+        (["weather"], "weather"),
+        ([], "COMMAND"),
+    ],
+)
+def test_bad_input_is_one_line(tmp_path: Path, arguments: list[str], words: str) -> None:
+    assert refused(mtsid(*arguments, cwd=tmp_path), words)
+
+
+def test_a_result_file_must_not_replace_the_trace(tmp_path: Path) -> None:
+    path = tmp_path / "trace"
+    path.write_text(TRACE)
+    assert refused(mtsid("compare", path, "--json", path), "would overwrite the trace")
+    assert path.read_text() == TRACE
+
+
+def test_a_defect_that_does_not_show_says_so() -> None:
+    run = mtsid("compare", "--defect", "unchecked-wrap")
+    assert run.returncode == 0
+    assert "No collision in 4.0" in run.stdout
+
+
+@pytest.mark.parametrize("package", ["rich", "simpy"])
+@pytest.mark.parametrize("command", ["compare", "storm"])
+def test_without_the_extra_one_line_says_what_to_install(tmp_path: Path, package: str, command: str) -> None:
+    # An import that fails as it does where the package is not installed.
+    (tmp_path / "sitecustomize.py").write_text(
+        "import sys\n"
+        "class Missing:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        f"        if name.partition('.')[0] == {package!r}:\n"
+        "            raise ModuleNotFoundError(f'No module named {name!r}', name=name)\n"
+        "sys.meta_path.insert(0, Missing())\n"
+    )
+    path = os.pathsep.join([str(tmp_path), *filter(None, [os.environ.get("PYTHONPATH")])])
+    run = mtsid(command, PYTHONPATH=path)
+    assert (run.returncode, run.stdout) == (1, "")
+    assert run.stderr == f"mtsid: this needs the package {package}: pip install 'mtsid[lab]'\n"
+
+
+def test_importing_mtsid_and_its_command_line_imports_neither_rich_nor_simpy() -> None:
+    code = "import mtsid, mtsid.mta, mtsid.cli, sys; print(sorted({'rich', 'simpy'} & set(sys.modules)))"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout == "[]\n"
+
+
+def test_a_pipe_closed_early_ends_quietly() -> None:
+    child = subprocess.Popen([sys.executable, "-m", "mtsid", "compare"], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert child.stdout is not None
+    child.stdout.close()
+    assert child.stderr is not None
+    assert child.stderr.read() == b""
+    child.stderr.close()
+    assert child.wait(60) == 1
+
+
+def test_ctrl_c_ends_quietly_and_leaves_no_files(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    child = subprocess.Popen(
+        [sys.executable, "-m", "mtsid", "compare", tmp_path / "pipe", "--json", tmp_path / "r.json"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    with open(tmp_path / "pipe", "wb") as pipe:  # returns once the child reads: it is past its start
+        pipe.write(TRACE.encode())
+        pipe.flush()
+        child.send_signal(signal.SIGINT)
+        out, error = child.communicate(timeout=60)
+    assert (out, error, child.returncode) == (b"", b"", 1)
+    assert [path.name for path in tmp_path.iterdir()] == ["pipe"]
+
+
+def test_a_full_disk_is_one_line() -> None:
+    if not os.path.exists("/dev/full"):
+        pytest.skip("there is no /dev/full here")
+    with open("/dev/full", "w") as full:
+        run = subprocess.run([sys.executable, "-m", "mtsid", "compare"], stdout=full, stderr=subprocess.PIPE, text=True)
+    assert run.returncode == 1
+    assert run.stderr == "mtsid: No space left on device\n"
+    assert refused(mtsid("compare", "--json", "/dev/full"), "cannot write '/dev/full': No space left on device")
+
+
+def test_names_that_the_terminal_cannot_print_do_not_stop_the_report(tmp_path: Path) -> None:
+    path = tmp_path / "trace"
+    path.write_text("".join(f"käthe jürgen{n} {n}\n" for n in range(300)))
+    run = mtsid("compare", path, PYTHONIOENCODING="ascii")
+    assert (run.returncode, run.stderr) == (0, "")
+
+
+def test_help_names_the_options() -> None:
+    run = mtsid("compare", "--help")
+    assert run.returncode == 0
+    for option in ("TRACE", "--seed", "--defect", "--ids", "--json", "--html", "--events"):
+        assert option in run.stdout
