@@ -6,10 +6,16 @@ MTSID_EXPECT_NOGIL=1       the GIL is off and stays off when the compiled module
 MTSID_EXPECT_INSTALLED=1   mtsid comes from the environment's site-packages, not from a source tree
 """
 
+import faulthandler
+import gc
 import importlib
 import os
+import subprocess
 import sys
 import sysconfig
+import threading
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -59,3 +65,77 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     # A test may have imported something that turned the GIL on half way: then the rest proved nothing.
     if expected("MTSID_EXPECT_NOGIL") and gil_is_on():
         pytest.exit("MTSID_EXPECT_NOGIL: the GIL came on during the run", returncode=1)
+
+
+# What tests of several rooms share. Fixtures, since a test module cannot import its neighbour under importlib mode.
+
+
+@pytest.fixture
+def run_threads() -> Callable[..., None]:
+    """`run_threads(*workers, seconds=60)`: each in a thread, all off at once; what a worker raises is raised here."""
+
+    def run(*workers: Callable[[], object], seconds: float = 60) -> None:
+        start = threading.Barrier(len(workers))
+        failures: list[BaseException] = []
+
+        def guarded(worker: Callable[[], object]) -> None:
+            try:
+                start.wait(seconds)
+                worker()
+            except BaseException as error:
+                failures.append(error)
+
+        threads = [threading.Thread(target=guarded, args=(worker,), daemon=True) for worker in workers]
+        deadline = time.monotonic() + seconds
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            # In short turns: once a worker has failed, the others may wait for it in vain.
+            while thread.is_alive() and time.monotonic() < deadline and not failures:
+                thread.join(0.1)
+        if failures:
+            raise failures[0]
+        if any(thread.is_alive() for thread in threads):
+            faulthandler.dump_traceback(all_threads=True)
+            pytest.fail(f"{sum(thread.is_alive() for thread in threads)} threads are still at it after {seconds} s")
+
+    return run
+
+
+@pytest.fixture
+def eventually() -> Callable[[Callable[[], bool]], None]:
+    """`eventually(condition)`: poll it until it is true; fail after 30 s."""
+
+    def wait(condition: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + 30
+        while not condition():
+            assert time.monotonic() < deadline, "the condition never came true"
+            time.sleep(0.001)
+
+    return wait
+
+
+@pytest.fixture
+def waiting(eventually: Callable[[Callable[[], bool]], None]) -> Callable[[int], None]:
+    """`waiting(n)`: return as soon as n threads stand in some line of the library's."""
+
+    def in_line() -> int:
+        return sum(type(thing).__name__ == "Waiter" for thing in gc.get_objects())
+
+    def wait(threads: int) -> None:
+        eventually(lambda: in_line() == threads)
+
+    return wait
+
+
+@pytest.fixture
+def in_child(tmp_path: Path) -> Callable[..., str]:
+    """`in_child(code, seconds=60)`: run it in an interpreter of its own, which must end well; what it printed."""
+
+    def run(code: str, *, seconds: float = 60, options: tuple[str, ...] = ()) -> str:
+        command = [sys.executable, "-X", "faulthandler", *options, "-c", code]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=seconds, check=False)
+        assert done.returncode == 0, f"status {done.returncode}\n{done.stdout}\n{done.stderr}"
+        return done.stdout
+
+    return run

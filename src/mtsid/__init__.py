@@ -1,6 +1,12 @@
-"""Identifiers that are never in use twice. Public names only; no logic."""
+"""Identifiers that are never in use twice. Public names only; no logic.
+
+`Allocator` hands out reusable ids, `MessageQueue` numbers the messages that it holds. `mtsid.v40` has the same verbs with the defects
+of Exchange Server 4.0, for comparison; `mtsid.lab` compares.
+"""
 
 from mtsid.core.allocator import Allocator
+from mtsid.core.audit import Audit
+from mtsid.core.include import get_include
 from mtsid.core.message import Message
 from mtsid.core.queue import MessageQueue
 from mtsid.errors import (
@@ -18,6 +24,7 @@ from mtsid.errors import (
 
 __all__ = [
     "Allocator",
+    "Audit",
     "AuditError",
     "Empty",
     "Exhausted",
@@ -30,4 +37,5 @@ __all__ = [
     "NotInUse",
     "ShutDown",
     "Stale",
+    "get_include",
 ]

@@ -272,6 +272,9 @@ def test_the_hang_clock_stands_while_the_link_is_down() -> None:
     session.start(63.0)
     ledger.look(63.0, session)
     assert (ledger.hanging, ledger.hung_messages) == (True, 3)
+    ledger.entered(session.enter(70.0, "held from its entry on"), 4)
+    ledger.entered(session.enter(70.0, "held by its own wish", not_before=9e9), 5)
+    assert ledger.hung_messages == 4
     session.link_down(100.0)
     ledger.look(100.0, session)
     session.link_up(1100.0)
@@ -280,7 +283,7 @@ def test_the_hang_clock_stands_while_the_link_is_down() -> None:
     session.open(1200.0)
     session.start(1200.0)
     ledger.look(1200.0, session)
-    assert (ledger.hanging, ledger.hung_seconds, ledger.hung_messages) == (False, 37.0 + 100.0, 3)
+    assert (ledger.hanging, ledger.hung_seconds, ledger.hung_messages) == (False, 37.0 + 100.0, 4)
 
 
 def test_a_second_pair_of_sides_could_stand_beside_the_first() -> None:

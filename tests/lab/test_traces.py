@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from mtsid.lab.source import printable
+from mtsid.lab.source import LINE_LIMIT, Source, printable
 from mtsid.lab.traces import GeneratedDay, Row, TraceError, open_trace, survey
 
 LINES = b"ann bob 0\nbob cid 1.5\n\n# a comment\ncid ann 1.5\n"
@@ -27,7 +27,7 @@ Date: Wed, 3 Jan 1996 10:00:10 +0100
 Subject: second
 
 text
-From here on this line is text: the line before it is not empty
+From ann@example.org Sat Jan  3 01:05:34 1996 is text here: the line before it is not empty
 
 From the text again, no date in it
 
@@ -142,6 +142,11 @@ def test_a_cut_file_tells_how_far_it_could_be_read(write: Callable[..., Path]) -
         survey(open_trace(path))
     assert caught.value.line is not None
     assert caught.value.line > 1
+
+
+def test_a_line_longer_than_a_piece_is_counted_once(write: Callable[..., Path]) -> None:
+    path = write(b"x" * (LINE_LIMIT + 5) + b"\ny\n")
+    assert [(number, len(piece)) for number, piece in Source(path).lines()] == [(1, LINE_LIMIT), (1, 6), (2, 2)]
 
 
 def test_missing_directory_and_unreadable(tmp_path: Path) -> None:

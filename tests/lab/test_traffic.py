@@ -16,7 +16,7 @@ def test_mail_is_the_trace_completed() -> None:
     assert [m.index for m in messages] == list(range(1, len(messages) + 1))
     assert {m.priority for m in messages} == {"urgent", "normal", "non-urgent"}
     assert all(0 < m.size <= LARGEST for m in messages)
-    deferrals = [m.not_before - m.time for m in messages if m.not_before != m.time]
+    deferrals = [m.not_before - m.time for m in messages if m.not_before is not None]
     assert deferrals
     assert all(DEFERRAL[0] <= d <= DEFERRAL[1] for d in deferrals)
     assert len(deferrals) < len(messages) / 50

@@ -134,6 +134,16 @@ def test_3_way_out_the_older_twin_is_returned_after_the_open_retries() -> None:
     assert drain(session, 63.0 + 3000) == ["late"]
 
 
+def test_3_a_hang_ends_when_no_mail_is_left() -> None:
+    mta, _, _ = hang()
+    session = mta.session
+    for entry in session.entries():
+        session.delete(100.0, entry.mtsid)
+    assert not session.open(663.0)
+    assert session.collision is None
+    assert session.state is State.IDLE
+
+
 def leave_by_receipt(session: Session[str], queue: Any, entry: Entry[str], way: Way) -> None:
     """Let one twin leave by its receipt, as an acknowledgement on another association does, and put the others back."""
     receipts = []

@@ -411,7 +411,7 @@ cdef class Allocator:
             arrays.append(array[:got])
             if self.waiting.needed():
                 self.waiting.wake(got)
-        return arrays[0].copy() if len(arrays) == 1 else numpy.concatenate(arrays)
+        return numpy.concatenate(arrays) if arrays else new_array(0)
 
     # Views -----------------------------------------------------------------------------------------------------------
 

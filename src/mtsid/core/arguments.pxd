@@ -165,6 +165,7 @@ cdef inline bint has_duplicate(uint32_t* ids, Py_ssize_t length, uint32_t* found
     """Does a value stand twice? It is then left in `found`. Rising ids, the usual case, cost one comparison each."""
     cdef Py_ssize_t i = 1
     cdef Py_ssize_t size = 8
+    cdef int shift = 61
     cdef Py_ssize_t slot
     cdef uint32_t* table
     while i < length and ids[i - 1] < ids[i]:
@@ -174,12 +175,13 @@ cdef inline bint has_duplicate(uint32_t* ids, Py_ssize_t length, uint32_t* found
     # A hash table by open addressing; an entry is an index + 1, and 0 is empty.
     while size < 2 * length:
         size *= 2
+        shift -= 1
     table = <uint32_t*> PyMem_Calloc(size, sizeof(uint32_t))
     if table == NULL:
         raise MemoryError()
     for i in range(length):
-        # Knuth's multiplicative hash: neighbouring ids spread over the table.
-        slot = <Py_ssize_t> ((ids[i] * <uint64_t> 2654435769) & <uint64_t> (size - 1))
+        # Knuth's multiplicative hash (2**64 by the golden ratio): ids at any regular distance spread over the table.
+        slot = <Py_ssize_t> ((<uint64_t> ids[i] * <uint64_t> 0x9E3779B97F4A7C15) >> shift)
         while table[slot] != 0:
             if ids[table[slot] - 1] == ids[i]:
                 found[0] = ids[i]

@@ -81,9 +81,16 @@ cdef extern from "backlog.h":
 
 # Life -------------------------------------------------------------------------------------------------------------------
 
-cdef inline bint backlog_open(Backlog* self, uint64_t capacity) noexcept:
-    """Empty, and without memory for slots. `self` is zeroed memory. False: no memory. Outside the monitor."""
+cdef inline void backlog_blank(Backlog* self) noexcept:
+    """Of zeroed memory, a backlog with room for nothing."""
     cdef int rank
+    self.free_first = self.free_last = NONE
+    for rank in range(3):
+        self.lines[rank].first = self.lines[rank].last = self.lines[rank].returned = NONE
+
+
+cdef inline bint backlog_open(Backlog* self, uint64_t capacity) noexcept:
+    """Room for so many messages, though no memory for slots yet. False: no memory. `self` is blank; outside the monitor."""
     # Eight bytes for 256 slots; untouched pages of a large table cost nothing.
     self.chunks = <Slot**> calloc((capacity + CHUNK - 1) // CHUNK, sizeof(Slot*))
     if self.chunks == NULL:
@@ -91,9 +98,6 @@ cdef inline bint backlog_open(Backlog* self, uint64_t capacity) noexcept:
     monitor_open(&self.monitor)
     self.serial = next_serial()
     self.capacity = capacity
-    self.free_first = self.free_last = NONE
-    for rank in range(3):
-        self.lines[rank].first = self.lines[rank].last = self.lines[rank].returned = NONE
     return True
 
 

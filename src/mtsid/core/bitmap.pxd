@@ -355,8 +355,11 @@ cdef inline int64_t search_or_certify(Bitmap* self) noexcept nogil:
 
 cdef inline int64_t bitmap_acquire(Bitmap* self) noexcept nogil:
     """An offset that is now the caller's; EXHAUSTED; or BUSY."""
-    cdef Cursor* cursor = my_cursor(self)
+    cdef Cursor* cursor
     cdef int64_t offset
+    if self.leaf_count == 0:  # never opened: a subclass that did not call __init__
+        return EXHAUSTED
+    cursor = my_cursor(self)
     if self.lowest:
         offset = search(self, 0)
         if offset < 0:

@@ -50,7 +50,7 @@ cdef class MessageQueue(QueueVerbs):
     mtsid.errors.Stale: this delivery of message 1 was settled, returned or deleted already, or is of another queue
     """
 
-    cdef int64_t enter(self, PyObject* body, int rank) noexcept:
+    cdef int64_t enter(self, PyObject* body, int rank, bint in_batch) noexcept:
         return backlog_put(&self.backlog, body, rank)
 
     cdef PyObject* leave(self, uint32_t slot) noexcept:

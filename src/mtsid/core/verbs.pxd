@@ -21,7 +21,7 @@ cdef class QueueVerbs:
     cdef WaitSet joiners        # wait for the end
 
     # A subclass's own; inside the monitor.
-    cdef int64_t enter(self, PyObject* body, int rank) noexcept
+    cdef int64_t enter(self, PyObject* body, int rank, bint in_batch) noexcept
     cdef PyObject* leave(self, uint32_t slot) noexcept
     cdef void go_back(self, uint32_t slot) noexcept
     cdef uint32_t number(self, uint32_t slot) noexcept

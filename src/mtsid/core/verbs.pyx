@@ -39,6 +39,7 @@ from mtsid.core.backlog cimport (
     IN_FLIGHT,
     Backlog,
     Slot,
+    backlog_blank,
     backlog_close,
     backlog_grow,
     backlog_is_live,
@@ -110,6 +111,7 @@ cdef class QueueVerbs:
     __class_getitem__ = classmethod(GenericAlias)
 
     def __cinit__(self, *args, **kwargs):
+        backlog_blank(&self.backlog)
         self.getters = WaitSet.__new__(WaitSet)
         self.putters = WaitSet.__new__(WaitSet)
         self.joiners = WaitSet.__new__(WaitSet)
@@ -135,18 +137,25 @@ cdef class QueueVerbs:
         cdef uint64_t i
         cdef Slot* slot
         cdef PyObject* body
+        # The bodies go into a list and with it: lists know how to fall apart without recursion (queues in queues in queues).
+        cdef list bodies = []
         for i in range(self.backlog.used):
             slot = slot_at(&self.backlog, i)
             body = slot.body
             slot.body = NULL
             if body != NULL:
+                bodies.append(<object> body)
                 Py_DECREF(<object> body)
+        del bodies
         backlog_close(&self.backlog)
 
     # For the subclass: inside the monitor, no Python, no failure but what is said ----------------------------------------
 
-    cdef int64_t enter(self, PyObject* body, int rank) noexcept:
-        """Put the message into a free slot and give it a number: the slot; NO_ROOM; or CLOSED."""
+    cdef int64_t enter(self, PyObject* body, int rank, bint in_batch) noexcept:
+        """Put the message into a free slot and give it a number: the slot; NO_ROOM; or CLOSED.
+
+        `in_batch`: there is room, and the messages of one step go in one behind the other; this may not fail.
+        """
         return NO_ROOM
 
     cdef PyObject* leave(self, uint32_t slot) noexcept:
@@ -185,7 +194,7 @@ cdef class QueueVerbs:
         while True:
             Py_INCREF(item)
             monitor_enter(&self.backlog.monitor)
-            code = CLOSED if self.backlog.closed else self.enter(<PyObject*> item, rank)
+            code = CLOSED if self.backlog.closed else self.enter(<PyObject*> item, rank, False)
             if code >= 0:
                 code = self.number(<uint32_t> code)
             ready = self.backlog.ready
@@ -260,7 +269,7 @@ cdef class QueueVerbs:
             else:
                 code = 0
                 for i in range(n):
-                    numbers[i] = self.number(<uint32_t> self.enter(list_item(items, i), rank))
+                    numbers[i] = self.number(<uint32_t> self.enter(list_item(items, i), rank, True))
             monitor_leave(&self.backlog.monitor)
             if code == 0:
                 if self.getters.needed():
@@ -568,16 +577,16 @@ cdef class QueueVerbs:
             if receipt == UINT64_MAX:
                 continue
             if receipt == 0:
-                if steps[i].key in numbers:
+                if index(keys[i]) in numbers:
                     raise ValueError(f"MTSID {keys[i]} stands twice in one call")
-                numbers.add(steps[i].key)
+                numbers.add(index(keys[i]))
             else:
                 if receipt in receipts:
                     raise ValueError(f"a delivery of message {(<Message> keys[i]).number} stands twice in one call")
                 receipts.add(receipt)
         if numbers and receipts:
             for i in range(n):
-                if steps[i].receipt not in (0, UINT64_MAX) and steps[i].key in numbers:
+                if steps[i].receipt not in (0, UINT64_MAX) and (<Message> keys[i]).number in numbers:
                     raise ValueError(f"message {(<Message> keys[i]).number} stands twice in one call, once by its number")
         i = 0
         while i < n:

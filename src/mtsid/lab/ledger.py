@@ -105,7 +105,7 @@ class Ledger:
 
     def _mark(self, entry: Entry[Any], now: float) -> None:
         # A deferred message is held by its own wish until its time.
-        if entry.not_before <= now and id(entry) not in self._marked:
+        if (entry.not_before is None or entry.not_before <= now) and id(entry) not in self._marked:
             self._marked.add(id(entry))
             self.hung_messages += 1
 

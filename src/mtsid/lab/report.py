@@ -162,8 +162,8 @@ def _story(comparison: Comparison) -> Iterator[Text | Table]:
 def _scenes(story: Story, defect: str, ids: int, calendar: bool) -> Iterator[tuple[float | None, Text]]:
     """Yield (time, what happened) in order; no time: it belongs to the scene before."""
     older, younger, number = story.older, story.younger, story.mtsid
-    deferred = older.mail.not_before > older.entered
-    until = f", to be sent at {clock(older.mail.not_before, calendar)} (deferred delivery)" if deferred else ""
+    due = older.mail.not_before
+    until = "" if due is None else f", to be sent at {clock(due, calendar)} (deferred delivery)"
     scenes: list[tuple[float, list[Text]]] = [
         (older.entered, [Text(f"{_who(older)} enters{until}. Its MTSID: {number}.")]),
         (

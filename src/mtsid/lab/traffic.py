@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from random import Random
 
 from mtsid.lab.traces import Trace
+from mtsid.mta import Priority
 
 __all__ = ["Link", "Mail", "Outage", "incident", "incident_indices", "mail"]
 
@@ -26,8 +27,8 @@ class Mail:
     sender: str
     recipient: str
     size: int  # bytes
-    priority: str
-    not_before: float  # deferred delivery: seconds; the time of entry when it is not deferred
+    priority: Priority
+    not_before: float | None  # deferred delivery: no transfer before that time (seconds)
 
 
 @dataclass(frozen=True)
@@ -53,9 +54,9 @@ def mail(trace: Trace, seed: int) -> Iterator[Mail]:
     draw = rng.random
     for index, row in enumerate(trace, 1):
         chosen = draw()
-        priority = "urgent" if chosen < URGENT else "non-urgent" if chosen > 1 - NON_URGENT else "normal"
+        priority: Priority = "urgent" if chosen < URGENT else "non-urgent" if chosen > 1 - NON_URGENT else "normal"
         size = min(LARGEST, int(MEDIAN_SIZE * rng.lognormvariate(0, SIZE_SIGMA)))
-        deferral = rng.uniform(*DEFERRAL) if draw() < DEFERRED else 0.0
+        not_before = row.time + rng.uniform(*DEFERRAL) if draw() < DEFERRED else None
         yield Mail(
             index,
             row.time,
@@ -63,7 +64,7 @@ def mail(trace: Trace, seed: int) -> Iterator[Mail]:
             row.recipient,
             size if row.size is None else min(LARGEST, row.size),
             priority,
-            row.time + deferral,
+            not_before,
         )
 
 

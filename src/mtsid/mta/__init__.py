@@ -3,7 +3,7 @@
 from mtsid.mta.agent import DEFECTS, MTA, Version
 from mtsid.mta.events import Event, EventLog, LogEntry
 from mtsid.mta.policy import Policy
-from mtsid.mta.session import Collision, Entry, Queue, Session
+from mtsid.mta.session import Collision, Entry, Priority, Queue, Session
 from mtsid.mta.states import State, Way
 
 __all__ = [
@@ -15,6 +15,7 @@ __all__ = [
     "LogEntry",
     "MTA",
     "Policy",
+    "Priority",
     "Queue",
     "Session",
     "State",

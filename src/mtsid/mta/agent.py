@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 from mtsid import MessageQueue, v40
 from mtsid.mta.events import EventLog
@@ -34,17 +34,17 @@ class MTA:
         on_left: Callable[[Entry[Any]], None] | None = None,
     ) -> None:
         if version == "4.0":
-            self.defect: str | None = DEFECTS[0] if defect is None else defect
-            if self.defect not in DEFECTS:
+            defect = DEFECTS[0] if defect is None else defect
+            if defect not in DEFECTS:
                 raise ValueError(f"defect must be one of {', '.join(DEFECTS)}, not {defect!r}")
-            self.queue = cast(Queue, v40.MessageQueue(ids, defect=cast(Any, self.defect)))
+            self.queue: Queue = v40.MessageQueue(ids, defect=defect)
         elif version == "SP2":
             if defect is not None:
                 raise ValueError("SP2 has no defect to choose: leave defect out, or ask for version '4.0'")
-            self.defect = None
-            self.queue = cast(Queue, MessageQueue(ids))
+            self.queue = MessageQueue(ids)
         else:
             raise ValueError(f"version must be 'SP2' or '4.0', not {version!r}")
         self.version = version
+        self.defect = defect
         self.log = EventLog() if log is None else log
         self.session: Session[Any] = Session(self.queue, log=self.log, policy=policy, on_left=on_left)

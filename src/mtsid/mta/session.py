@@ -26,16 +26,18 @@ import heapq
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, Literal, Protocol, TypeVar
 
 from mtsid.errors import Empty, Full, NotInUse
 from mtsid.mta.events import Event, EventLog
 from mtsid.mta.policy import Policy
 from mtsid.mta.states import TRANSITIONS, State, Way
 
-__all__ = ["Collision", "Entry", "Queue", "Session"]
+__all__ = ["Collision", "Entry", "Priority", "Queue", "Session"]
 
 B = TypeVar("B")
+
+Priority = Literal["urgent", "normal", "non-urgent"]  # X.400's three (K)
 
 LOSS = (Event(4284), Event(4287))  # K: a pair at the loss, and at every open that fails
 COLLISION = (Event(4282), Event(4283))  # A: in this order
@@ -44,7 +46,7 @@ COLLISION = (Event(4282), Event(4283))  # A: in this order
 class Queue(Protocol):
     """The verbs that a session uses, with the meaning that the library's own queues give them."""
 
-    def put(self, item: Any, block: bool = True, timeout: float | None = None, *, priority: str = "normal") -> int:
+    def put(self, item: Any, block: bool = True, timeout: float | None = None, *, priority: Priority = "normal") -> int:
         """Enter a message; return its MTSID, or raise Full."""
 
     def get(self, block: bool = True, timeout: float | None = None) -> Any:
@@ -73,7 +75,7 @@ class Entry(Generic[B]):
     body: B
     entered: float
     mtsid: int = -1  # -1: it never entered (queue full)
-    not_before: float = 0.0  # deferred delivery: no transfer starts before that time
+    not_before: float | None = None  # deferred delivery: no transfer starts before that time
     failures_before: int = 0  # the session's count of failed opens when this message entered
     transfers: int = 0  # transfers started
     lost_at: float | None = None  # when the transport was last lost with this message in transfer
@@ -150,7 +152,7 @@ class Session(Generic[B]):
 
     # Inputs: mail
 
-    def enter(self, now: float, body: B, *, priority: str = "normal", not_before: float = 0.0) -> Entry[B]:
+    def enter(self, now: float, body: B, *, priority: Priority = "normal", not_before: float | None = None) -> Entry[B]:
         """Enter a message. A full queue returns it to its sender at once: its `way` is then QUEUE_FULL."""
         entry = Entry(body, now, not_before=not_before, failures_before=self._failures)
         try:
@@ -310,7 +312,7 @@ class Session(Generic[B]):
             except Empty:
                 return None
             entry = receipt.body
-            if entry.not_before <= now:
+            if entry.not_before is None or entry.not_before <= now:
                 return receipt
             self._deferrals += 1  # breaks ties: receipts have no order
             heapq.heappush(self._deferred, (entry.not_before, self._deferrals, receipt, entry))
@@ -333,10 +335,14 @@ class Session(Generic[B]):
         if self._failures - self._forgiven < retries:
             return
         patience = retries * self.policy.open_interval
-        for entry in self.entries():
+        due = []
+        for entry in self._entries.values():
             if self._failures - max(entry.failures_before, self._forgiven) < retries:
                 break  # entered later, and so did all that follow
-            if entry.way is None and entry.not_before + patience <= now:  # a deferred message has the same patience
+            if entry.not_before is None or entry.not_before + patience <= now:  # the same patience, from its time on
+                due.append(entry)
+        for entry in due:
+            if entry.way is None:  # else its number found it already, in the place of its twin
                 self._remove(now, entry.mtsid, Way.RETRIES)
 
     def _remove(self, now: float, mtsid: int, way: Way) -> Entry[B]:

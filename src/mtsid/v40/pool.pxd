@@ -120,6 +120,8 @@ cdef inline int64_t pool_search(Pool* self, uint64_t start) noexcept nogil:
 
 cdef inline int64_t pool_look_up(Pool* self) noexcept nogil:
     """The number to be claimed next; -1 if none is free. It is not claimed yet."""
+    if self.size == 0:  # never opened: a subclass that did not call __init__
+        return -1
     if self.defect == UNCHECKED_WRAP:
         # DEFECT unchecked-wrap (A): the counter's next value is taken as it comes, without a look at who holds it.
         # In the field: mosquitto #3601, rumqtt #1057, wolfMQTT #507, EMQX #17897.

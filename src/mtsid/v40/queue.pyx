@@ -6,7 +6,7 @@ there. Compare core/queue.pyx, where there is only one record.
 
     premature-strip (A)  `nack` puts the number on the free list, but the message keeps it     `go_back`
     double-release  (A)  a second `ack` puts it there again                                     `ack`, `ack_many`, pool.pxd
-    racy-claim      (A)  look-up and claim are two steps                                        `enter`
+    racy-claim      (A)  look-up and claim are two steps (in `put`; `put_many` is one step)     `enter`
     unchecked-wrap  (A)  a counter wraps onto numbers in use                                    pool.pxd
 
 With twins, a look-up by number finds the oldest; a `Message` names its own. `snapshot` shows a row for each, `audit` raises and
@@ -114,12 +114,12 @@ cdef class MessageQueue(QueueVerbs):
             link = &self.entries[link[0] - 1].twin
         link[0] = self.entries[slot].twin
 
-    cdef int64_t enter(self, PyObject* body, int rank) noexcept:
+    cdef int64_t enter(self, PyObject* body, int rank, bint in_batch) noexcept:
         cdef int64_t number, slot
         if backlog_room(&self.backlog) == 0:
             return NO_ROOM
         number = pool_look_up(&self.pool)
-        if self.pool.defect == RACY_CLAIM:
+        if self.pool.defect == RACY_CLAIM and not in_batch:
             # DEFECT racy-claim (A): between the look-up and the claim another thread runs, and may look up the same number.
             # In the field: py-amqp 5.4.2, ldap3 2.9.1.
             monitor_leave(&self.backlog.monitor)
@@ -153,7 +153,7 @@ cdef class MessageQueue(QueueVerbs):
         return <uint32_t> (self.first + self.entries[slot].number)
 
     cdef int64_t find(self, uint32_t offset) noexcept:
-        return <int64_t> self.oldest[offset] - 1
+        return <int64_t> self.oldest[offset] - 1 if self.oldest != NULL else -1
 
     # A second ack ----------------------------------------------------------------------------------------------------
 
