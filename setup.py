@@ -18,6 +18,7 @@ MODULES = [
     "mtsid.core.waiting",
     "mtsid.core.allocator",
     "mtsid.core.message",
+    "mtsid.core.contents",
     "mtsid.core.verbs",
     "mtsid.core.queue",
     "mtsid.v40.allocator",
@@ -65,6 +66,7 @@ setup(
             "boundscheck": False,
             "wraparound": False,
             "cdivision": True,
+            "auto_pickle": False,
             "linetrace": coverage,
         },
     )

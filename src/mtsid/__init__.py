@@ -1,7 +1,7 @@
 """Identifiers that are never in use twice. Public names only; no logic.
 
-`Allocator` hands out reusable ids, `MessageQueue` numbers the messages that it holds. `mtsid.v40` has the same verbs with the defects
-of Exchange Server 4.0, for comparison; `mtsid.lab` compares.
+`Allocator` hands out reusable ids, `MessageQueue` numbers the messages that it holds. `mtsid.v40` has the same verbs
+with the defects of Exchange Server 4.0, for comparison; `mtsid.lab` compares.
 """
 
 from mtsid.core.allocator import Allocator

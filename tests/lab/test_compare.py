@@ -262,11 +262,13 @@ def test_the_hang_clock_stands_while_the_link_is_down() -> None:
     session = MTA("4.0", ids=10).session
     ledger = Ledger()
     first = session.enter(0.0, "a")
-    session.enter(0.0, "b")
+    entries = [first, session.enter(0.0, "b")]
     session.open(0.0)
     session.start(0.0)
     session.link_down(1.0)
-    session.enter(2.0, "twin")
+    entries.append(session.enter(2.0, "twin"))
+    for entry in entries:
+        ledger.entered(entry, len(session))
     session.link_up(3.0)
     session.open(63.0)
     session.start(63.0)

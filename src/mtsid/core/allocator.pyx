@@ -1,8 +1,8 @@
 """Which numbers are in use? An allocator of reusable ids: lock-free, exact, callable without the GIL.
 
-The algorithm and its invariants stand in bitmap.pxd, the bulk operations in bitmap_bulk.pxd, blocking in waiting.pyx. This
-file turns Python's arguments into offsets and return codes into exceptions. Reentrant: no lock of ours is held while
-Python runs, so any method may be called from `__del__`, a signal handler or the garbage collector.
+The algorithm and its invariants stand in bitmap.pxd, the bulk operations in bitmap_bulk.pxd, blocking in waiting.pyx.
+This file turns Python's arguments into offsets and return codes into exceptions. Reentrant: no lock of ours is held
+while Python runs, so any method may be called from `__del__`, a signal handler or the garbage collector.
 
 It must not know: what an id stands for.
 """
@@ -83,15 +83,18 @@ cdef class Allocator:
     first, last
         The range. 0 is an id like any other.
     exclude
-        Ids never to be handed out, such as 0 in MQTT. They count as outside the range; those outside it anyway are ignored.
+        Ids never to be handed out, such as 0 in MQTT. They count as outside the range; those outside it anyway are
+        ignored.
     order
-        "cyclic": the first free id after the last one handed out, wrapping at the end, so that an id rests as long as possible.
-        Exactly so in one thread; parallel threads each go on from a position of their own. "lowest": the lowest free id.
+        "cyclic": the first free id after the last one handed out, wrapping at the end, so that an id rests as long as
+        possible. Exactly so in one thread; parallel threads each go on from a position of their own. "lowest": the
+        lowest free id.
 
     Raises
     ------
     TypeError, ValueError
-        For a bound that is no integer or outside 0 .. 2**32-1, `first > last`, an unknown order, or nothing left to hand out.
+        For a bound that is no integer or outside 0 .. 2**32-1, `first > last`, an unknown order, or nothing left to
+        hand out.
     MemoryError
         When the bitmap cannot be had: two bits an id (three with exclusions), touched as ids are used.
 
@@ -203,7 +206,7 @@ cdef class Allocator:
         return result
 
     cdef int64_t take(self) except? -1:
-        """`bitmap_acquire`, once no bulk claim is half done. The GIL is given up meanwhile: never spin while holding it."""
+        """`bitmap_acquire`, once no bulk claim is half done. The GIL is given up meanwhile: never spin with it."""
         cdef int64_t offset = bitmap_acquire(&self.bits)
         while offset == BUSY:
             with nogil:
@@ -287,8 +290,9 @@ cdef class Allocator:
     def acquire_many(self, n):
         """Take `n` free ids at once, all or none.
 
-        Returns an array of `n` uint32, in the order in which `acquire` would have handed them out. Raises `Exhausted`, with
-        nothing taken, if at some instant during the call fewer were free. Threads claim in bulk one after another.
+        Returns an array of `n` uint32, in the order in which `acquire` would have handed them out. Raises
+        `Exhausted`, with nothing taken, if at some instant during the call fewer were free. Threads claim in bulk one
+        after another.
         """
         cdef int64_t want = as_integer(n, "n")
         cdef int64_t code = 0
@@ -322,7 +326,8 @@ cdef class Allocator:
             if self.waiting.needed():
                 self.waiting.wake(were_free)
             raise Exhausted(
-                f"{want} ids were asked for, but {were_free} of {self.capacity_} were free: release some, or ask for fewer",
+                f"{want} ids were asked for, but {were_free} of {self.capacity_} were free: release some, or ask "
+                "for fewer",
                 live=self.capacity_ - were_free, capacity=self.capacity_, wanted=n,
             )
         return array
@@ -345,8 +350,9 @@ cdef class Allocator:
     def release_many(self, ids) -> None:
         """Give ids back: any sequence or flat array of integers.
 
-        Wrong types, ids outside the range and duplicates within the call raise `TypeError` or `ValueError` and change nothing.
-        Ids that are not live at their turn are skipped, the rest released, then one `NotInUse` lists them in `.refused`.
+        Wrong types, ids outside the range and duplicates within the call raise `TypeError` or `ValueError` and change
+        nothing. Ids that are not live at their turn are skipped, the rest released, then one `NotInUse` lists them in
+        `.refused`.
         """
         cdef bytes memory = self.offsets_of(ids)
         cdef uint32_t* offsets = <uint32_t*> PyBytes_AS_STRING(memory)

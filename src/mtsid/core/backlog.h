@@ -59,9 +59,9 @@ static inline uint64_t mtsid_next_serial(void)
 
 /* The collector ------------------------------------------------------------------------------------------------------
  *
- * A type that owns a backlog hands its payloads to the collector by these two functions, since Cython's own know of Python
- * attributes only. With the GIL the collector never runs inside the monitor, and without it the world is stopped at a
- * point outside: so the slots can be read as they are. One such type a compiled module.
+ * A type that owns a backlog hands its payloads to the collector by these two functions, since Cython's own know of
+ * Python attributes only. With the GIL the collector never runs inside the monitor, and without it the world is
+ * stopped at a point outside: so the slots can be read as they are. One such type a compiled module.
  */
 static traverseproc mtsid_traverse_rest;
 static Py_ssize_t mtsid_backlog_offset;
@@ -82,8 +82,8 @@ static int mtsid_traverse(PyObject *self, visitproc visit, void *arg)
     return 0;
 }
 
-/* Breaks cycles through payloads. The messages stay, without their bodies; the attributes stay too, so that whatever runs
- * while the cycle falls apart finds a queue that works. */
+/* Breaks cycles through payloads. The messages stay, without their bodies; the attributes stay too, so that whatever
+ * runs while the cycle falls apart finds a queue that works. */
 static int mtsid_clear(PyObject *self)
 {
     mtsid_backlog *backlog = mtsid_backlog_in(self);

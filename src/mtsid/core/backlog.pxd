@@ -6,21 +6,21 @@
                +----- backlog_remove -----  returned <---+----+
                                                  backlog_return
 
-Each slot is in exactly one place: behind `used`, in the free list, in a line, in a heap, or in flight (in none of them). A line holds the
-messages of one priority that were never got, in order of entry. A heap holds those that came back: a pairing heap (Fredman,
-Sedgewick, Sleator, Tarjan, Algorithmica 1986) by entry, so that a return costs O(1) in whatever order returns come, and
-the next get O(log n) amortised.
+Each slot is in exactly one place: behind `used`, in the free list, in a line, in a heap, or in flight (in none of
+them). A line holds the messages of one priority that were never got, in order of entry. A heap holds those that came
+back: a pairing heap (Fredman, Sedgewick, Sleator, Tarjan, Algorithmica 1986) by entry, so that a return costs O(1) in
+whatever order returns come, and the next get O(log n) amortised.
 
 Invariants
 1.  `waiting` counts fresh and returned slots, `in_flight` those in flight; capacity - waiting - in_flight are free.
 2.  In one priority every returned message entered before every fresh one: it was got first. So a get looks at the heap,
     then at the line, and the order is that of entry.
 3.  Entries and receipts are 64-bit counters that start at 1 and never wrap.
-4.  A slot never moves, and a slot's memory is kept until the backlog closes. New slots are used before old ones are used again,
-    and those first in, first out, so that a number rests long.
+4.  A slot never moves, and a slot's memory is kept until the backlog closes. New slots are used before old ones are
+    used again, and those first in, first out, so that a number rests long.
 
-Every function here runs inside the monitor unless it says otherwise; none calls Python, allocates or drops a reference. A body
-that leaves is handed to the caller with its reference.
+Every function here runs inside the monitor unless it says otherwise; none calls Python, allocates or drops a
+reference. A body that leaves is handed to the caller with its reference.
 
 It must not know: what a slot's number is called outside, who waits, why a message returns.
 """
@@ -79,7 +79,7 @@ cdef extern from "backlog.h":
     void show_payloads "mtsid_show_payloads"(PyTypeObject* type, Py_ssize_t offset) noexcept
 
 
-# Life -------------------------------------------------------------------------------------------------------------------
+# Life ---------------------------------------------------------------------------------------------------------------
 
 cdef inline void backlog_blank(Backlog* self) noexcept:
     """Of zeroed memory, a backlog with room for nothing."""
@@ -90,7 +90,7 @@ cdef inline void backlog_blank(Backlog* self) noexcept:
 
 
 cdef inline bint backlog_open(Backlog* self, uint64_t capacity) noexcept:
-    """Room for so many messages, though no memory for slots yet. False: no memory. `self` is blank; outside the monitor."""
+    """Room for so many messages, though no slots yet. False: no memory. `self` is blank; outside the monitor."""
     # Eight bytes for 256 slots; untouched pages of a large table cost nothing.
     self.chunks = <Slot**> calloc((capacity + CHUNK - 1) // CHUNK, sizeof(Slot*))
     if self.chunks == NULL:
@@ -112,7 +112,7 @@ cdef inline void backlog_close(Backlog* self) noexcept:
 
 
 cdef inline bint backlog_grow(Backlog* self, uint64_t slots) noexcept:
-    """Make memory ready for at least so many slots, no more than `capacity`. False: there is none. Outside the monitor."""
+    """Have memory for at least so many slots, no more than `capacity`. False: there is none. Outside the monitor."""
     cdef uint64_t ready
     cdef Slot* memory
     while True:
@@ -133,7 +133,7 @@ cdef inline bint backlog_grow(Backlog* self, uint64_t slots) noexcept:
         free(memory)
 
 
-# The heap of those that came back ---------------------------------------------------------------------------------------
+# The heap of those that came back -----------------------------------------------------------------------------------
 
 cdef inline uint32_t meld(Backlog* self, uint32_t a, uint32_t b) noexcept nogil:
     """Two heaps as one: the root that entered later becomes the first child of the other."""
@@ -198,7 +198,7 @@ cdef inline void heap_remove(Backlog* self, Line* line, uint32_t number) noexcep
     slot.child = slot.next = slot.previous = NONE
 
 
-# The line of those never got --------------------------------------------------------------------------------------------
+# The line of those never got ----------------------------------------------------------------------------------------
 
 cdef inline void line_append(Backlog* self, Line* line, uint32_t number) noexcept nogil:
     cdef Slot* slot = slot_at(self, number)
@@ -223,7 +223,7 @@ cdef inline void line_remove(Backlog* self, Line* line, uint32_t number) noexcep
         slot_at(self, slot.next).previous = slot.previous
 
 
-# Operations -------------------------------------------------------------------------------------------------------------
+# Operations ---------------------------------------------------------------------------------------------------------
 
 cdef inline uint64_t backlog_room(Backlog* self) noexcept nogil:
     return self.capacity - self.waiting - self.in_flight
@@ -235,7 +235,7 @@ cdef inline bint backlog_must_grow(Backlog* self, uint64_t slots) noexcept nogil
 
 
 cdef inline int64_t backlog_put(Backlog* self, PyObject* body, int rank) noexcept nogil:
-    """A free slot, now last in the line of its rank; the backlog takes over the reference. -1: no slot is free and ready."""
+    """A free slot, now last in the line of its rank; it takes over the reference. -1: no slot is free and ready."""
     cdef uint32_t number
     cdef Slot* slot
     if self.used < self.ready:

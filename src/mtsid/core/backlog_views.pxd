@@ -1,4 +1,4 @@
-"""Looking at a whole backlog: copies of its slots, and the count of where each is found. Inside the monitor; native code only."""
+"""Looking at a whole backlog: copies of its slots, and where each is found. Inside the monitor; native code only."""
 
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
@@ -71,7 +71,8 @@ cdef inline void find_places(Backlog* self, uint8_t* seen, Places* places) noexc
     while number != NONE and seen[number] == 0:
         seen[number] = 1
         slot = slot_at(self, number)
-        places.bad_free_list |= slot.state != FREE or slot.body != NULL or (slot.next == NONE) != (number == self.free_last)
+        places.bad_free_list |= slot.state != FREE or slot.body != NULL
+        places.bad_free_list |= (slot.next == NONE) != (number == self.free_last)
         places.free += 1
         number = slot.next
     places.bad_free_list |= number != NONE  # a circle

@@ -1,4 +1,4 @@
-/* Bit arithmetic of the bitmap that Cython has no words for, and the hook by which a fork finds no bulk claim half done. */
+/* What the bitmap needs that Cython has no words for, and the hook by which a fork finds no bulk claim half done. */
 #ifndef MTSID_BITMAP_H
 #define MTSID_BITMAP_H
 

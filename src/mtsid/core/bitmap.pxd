@@ -1,41 +1,44 @@
 """A lock-free bitmap of ids in use. Native code only: no Python object, no GIL, no exception.
 
-One bit an id, 32 ids and a 32-bit version to a leaf word. The version counts the releases in that leaf. The idea of a bit an
-id with a cursor a thread is that of Linux sbitmap; the version beside the bits is what makes "none is free" provable.
+One bit an id, 32 ids and a 32-bit version to a leaf word. The version counts the releases in that leaf. The idea of a
+bit an id with a cursor a thread is that of Linux sbitmap; the version beside the bits is what makes "none is free"
+provable.
 
     leaf      63          32 31                       0
               +-------------+--------------------------+
               |   version   | 1 = in use, 0 = free     |       offset = 32 * leaf + bit = id - first
               +-------------+--------------------------+
-    hints     level 0: a bit a leaf, 1 = "found full"; level 1: a bit a word of level 0, 1 = "found all ones"; and so on.
+    hints     level 0: a bit a leaf, 1 = "found full"; level 1: a bit a word of level 0, 1 = "found all ones"; ...
 
 Padding bits behind the last id, and excluded ids, are in use for ever.
 
 Invariants
-1.  A bit goes from 0 to 1 by one compare-exchange, whose owner then has the id; and from 1 to 0 by one compare-exchange that
-    bumps the version. So two threads cannot have one id, and a second release cannot succeed.
-2.  "None is free" is said only after two passes over the leaves found all bits set and the versions unchanged, with no bulk
-    claim half done from before the first to after the second. At the instant between the passes every leaf was full:
-    its bits were set before and after, and no release came between.  The versions only grow, so comparing their sums
-    compares them all; to fool the sum, a leaf must be released an exact multiple of 2**32 times between two passes.
+1.  A bit goes from 0 to 1 by one compare-exchange, whose owner then has the id; and from 1 to 0 by one
+    compare-exchange that bumps the version. So two threads cannot have one id, and a second release cannot succeed.
+2.  "None is free" is said only after two passes over the leaves found all bits set and the versions unchanged, with
+    no bulk claim half done from before the first to after the second. At the instant between the passes every leaf
+    was full: its bits were set before and after, and no release came between.  The versions only grow, so comparing
+    their sums compares them all; to fool the sum, a leaf must be released an exact multiple of 2**32 times between
+    two passes.
 3.  Hints only guide. With no operation under way, a hint of 1 means that what it stands for is full: who sets one looks
     at the leaf again afterwards, who releases looks at the hint afterwards (H0, H1). So one thread alone always finds
-    exactly the first free id; a hint that is wrong for a moment is put right by the passes of invariant 2, which ignore hints.
+    exactly the first free id; a hint that is wrong for a moment is put right by the passes of invariant 2, which
+    ignore hints.
 4.  A bulk claim holds `claim` odd from before its first bit to after its last. What another operation could say only
     because of bits that may yet be given back, it does not say: it answers BUSY, and its caller tries again.
-    A release reads the bit, then `claim`, then compares and exchanges the leaf: if `claim` was even, the bit belonged to
-    a finished claim, and a claim rolled back since then would have changed the version (C0, C1, L0, L1).
+    A release reads the bit, then `claim`, then compares and exchanges the leaf: if `claim` was even, the bit belonged
+    to a finished claim, and a claim rolled back since then would have changed the version (C0, C1, L0, L1).
 
-5.  While `under_gil` is set, every caller holds the GIL, which makes load-then-store one step; the compare-exchange and its
-    locked bus cycle are saved. The first caller without the GIL takes it once and clears the flag; from then on, and
-    always on free-threaded builds, every exchange is atomic by itself.
+5.  While `under_gil` is set, every caller holds the GIL, which makes load-then-store one step; the compare-exchange
+    and its locked bus cycle are saved. The first caller without the GIL takes it once and clears the flag; from then
+    on, and always on free-threaded builds, every exchange is atomic by itself.
 
 Progress: acquire, release and reserve are lock-free (a lost compare-exchange means that another thread's won) except
 that release, reserve and a failing acquire wait for a bulk claim that is half done, at most `n` ids long.
 Bulk claims exclude one another.
 
 Labelled pairs
-    L0 -> L1    a leaf's compare-exchange -> a leaf's load        the bits, and what the previous owner did before release
+    L0 -> L1    a leaf's compare-exchange -> a leaf's load        the bits, and what the last owner did before
     C0 -> C1    end of a bulk claim (release) -> load (acquire)   all of its bits, or all of its roll-back, are visible
     H0 <> H1    set a hint, then look at the leaf <> release a bit, then look at the hint: both sequentially consistent,
                 so at least one of the two sees the other
@@ -108,7 +111,7 @@ cdef struct Bitmap:
     void* block             # what free() takes
 
 
-# Life -------------------------------------------------------------------------------------------------------------------
+# Life ---------------------------------------------------------------------------------------------------------------
 
 cdef inline bint bitmap_open(Bitmap* self, uint64_t size, bint lowest, bint under_gil) noexcept nogil:
     """All ids free. False: no memory."""
@@ -191,7 +194,7 @@ cdef inline uint32_t fixed_bits(Bitmap* self, uint64_t leaf) noexcept nogil:
     return bits
 
 
-# Hints ------------------------------------------------------------------------------------------------------------------
+# Hints --------------------------------------------------------------------------------------------------------------
 
 cdef inline bint is_full(Bitmap* self, int level, uint64_t index) noexcept nogil:
     """Is what the hint `index` of a level stands for full?"""
@@ -263,7 +266,7 @@ cdef inline uint64_t exchange(Bitmap* self, word* leaf, uint64_t expected, uint6
     return cas_seq_cst(leaf, expected, desired)  # L0
 
 
-# Search -----------------------------------------------------------------------------------------------------------------
+# Search -------------------------------------------------------------------------------------------------------------
 
 cdef inline Cursor* my_cursor(Bitmap* self) noexcept nogil:
     """One for all until threads meet, so that ids come in order as long as calls do; then one a thread."""
@@ -351,7 +354,7 @@ cdef inline int64_t search_or_certify(Bitmap* self) noexcept nogil:
     return offset
 
 
-# Operations on one id ---------------------------------------------------------------------------------------------------
+# Operations on one id -----------------------------------------------------------------------------------------------
 
 cdef inline int64_t bitmap_acquire(Bitmap* self) noexcept nogil:
     """An offset that is now the caller's; EXHAUSTED; or BUSY."""

@@ -1,8 +1,8 @@
 """Bulk operations on the bitmap: many ids with one compare-exchange a leaf. Native code only.
 
-A bulk claim is all or none. It holds `claim` odd from its first bit to its last, so that nobody takes for live what it may
-yet give back (invariant 4 of bitmap.pxd, where the labels are explained too). Bulk claims exclude one another: the second
-one is BUSY. Bulk releases are not claims; each leaf's release is a step of its own.
+A bulk claim is all or none. It holds `claim` odd from its first bit to its last, so that nobody takes for live what
+it may yet give back (invariant 4 of bitmap.pxd, where the labels are explained too). Bulk claims exclude one another:
+the second one is BUSY. Bulk releases are not claims; each leaf's release is a step of its own.
 
 `ids` here are offsets, 0 .. size-1, checked by the caller and without duplicates.
 """
@@ -59,7 +59,9 @@ cdef inline void roll_back(Bitmap* self, uint32_t* ids, uint64_t length) noexcep
         i += taken
 
 
-cdef inline uint64_t claim_many_in(Bitmap* self, uint64_t leaf, uint32_t mask, uint32_t* ids, uint64_t want) noexcept nogil:
+cdef inline uint64_t claim_many_in(
+    Bitmap* self, uint64_t leaf, uint32_t mask, uint32_t* ids, uint64_t want
+) noexcept nogil:
     """Claim up to `want` free ids among the bits of `mask`, lowest first; returns how many."""
     cdef uint64_t now = load_acquire(&self.leaves[leaf])  # L1
     cdef uint64_t found, i
@@ -108,8 +110,9 @@ cdef inline int64_t bitmap_acquire_many(
 ) noexcept nogil:
     """`want` offsets in `ids`, 1 .. size of them, in the order of the range from the cursor on, and 0.
 
-    EXHAUSTED if only `were_free` were free at one instant, or BUSY: then none is claimed. The instant is that of invariant 2: with all
-    bits set, this claim's own `got` among them, and no other claim half done, exactly `got` were free for it.
+    EXHAUSTED if only `were_free` were free at one instant, or BUSY: then none is claimed. The instant is that of
+    invariant 2: with all bits set, this claim's own `got` among them, and no other claim half done, exactly `got`
+    were free for it.
     """
     cdef Cursor* cursor = my_cursor(self)
     cdef uint64_t start = 0 if self.lowest else load_relaxed(&cursor.next)

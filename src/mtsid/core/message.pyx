@@ -13,14 +13,14 @@ PRIORITIES = ("urgent", "normal", "non-urgent")
 cdef class Message:
     """One delivery of a message, and the receipt for it.
 
-    `ack` and `nack` take it to settle just this delivery: if the message was settled, returned or deleted since, or belongs
-    to another queue, they raise `Stale`. Made by `MessageQueue.get` only; it can be neither pickled nor copied, since its
-    receipt is worth nothing elsewhere. Immutable, so any thread may read it.
+    `ack` and `nack` take it to settle just this delivery: if the message was settled, returned or deleted since, or
+    belongs to another queue, they raise `Stale`. Made by `MessageQueue.get` only; it can be neither pickled nor
+    copied, since its receipt is worth nothing elsewhere. Immutable, so any thread may read it.
     """
 
     __class_getitem__ = classmethod(GenericAlias)
 
-    def __init__(self):
+    def __init__(self, *args, **kwargs):
         raise TypeError("a Message is made by MessageQueue.get")
 
     @property

@@ -1,8 +1,9 @@
 /* The monitor that makes a queue's operation one step.
  *
- * With the GIL it is nothing at all: the caller holds the GIL, and between `enter` and `leave` there is no Python call, no
- * allocation and no decref, so nothing can run in between. Without the GIL it is CPython's one-byte mutex, held for tens of
- * nanoseconds; a thread that must wait for it detaches first, so it never stands in the way of a stop-the-world pause.
+ * With the GIL it is nothing at all: the caller holds the GIL, and between `enter` and `leave` there is no Python
+ * call, no allocation and no decref, so nothing can run in between. Without the GIL it is CPython's one-byte mutex,
+ * held for tens of nanoseconds; a thread that must wait for it detaches first, so it never stands in the way of a
+ * stop-the-world pause.
  *
  * What may not happen inside: a decref, an allocation, a Python call, an exception, a second monitor.
  */

@@ -1,9 +1,7 @@
 from typing import TypeVar
 
-from typing_extensions import disjoint_base
-
 from mtsid.core.verbs import QueueVerbs
 
-T = TypeVar("T")
+_T = TypeVar("_T")
 
-class MessageQueue(QueueVerbs[T]): ...
+class MessageQueue(QueueVerbs[_T]): ...

@@ -1,8 +1,8 @@
 """In which order do messages leave? The queue that numbers its messages: SP2, correct by construction.
 
-The MTSID of a message is the number of the slot that it lies in. A slot holds one message, so two messages in the queue cannot
-share a number: there is no second record of which numbers are taken, nothing that could disagree, nothing to hand out twice.
-The number is free when the slot is, in the same step.
+The MTSID of a message is the number of the slot that it lies in. A slot holds one message, so two messages in the
+queue cannot share a number: there is no second record of which numbers are taken, nothing that could disagree,
+nothing to hand out twice. The number is free when the slot is, in the same step.
 
 Compare v40/queue.pyx, where number and slot are two things.
 """
@@ -35,8 +35,8 @@ cdef class MessageQueue(QueueVerbs):
         For anything else. `maxsize=0`, which means "no bound" to `queue.Queue`, is refused: numbers are finite.
 
     A message is got by one consumer at a time and settled by `ack` (it leaves) or `nack` (it goes back to its place by
-    entry). FIFO within a priority; urgent before normal before non-urgent. Every method may be called from any thread, with the
-    GIL or without, and is reentrant. A queue is always true; it can be neither pickled nor copied.
+    entry). FIFO within a priority; urgent before normal before non-urgent. Every method may be called from any
+    thread, with the GIL or without, and is reentrant. A queue is always true; it can be neither pickled nor copied.
 
     >>> queue = MessageQueue(100)
     >>> queue.put("hello")

@@ -1,64 +1,51 @@
-"""The verbs of a message queue: arguments, waiting, receipts, errors. How messages are numbered is left to a subclass.
+"""The verbs of a message queue: arguments, waiting, settling, the end.
 
     put -> waiting --get--> in flight --ack--> left
               ^                 |
               +------nack-------+
 
-A queue is a monitor: every operation is one step on the backlog (backlog.pxd), made atomic by the GIL itself or, without one, by a
-mutex held for tens of nanoseconds (monitor.h). Blocking is in waiting.pyx. A subclass says what happens to a message's number,
-in five small methods that run inside the monitor: `enter`, `leave`, `go_back`, `number`, `find`.
+Blocking is in waiting.pyx; each verb here is a try on the contents (contents.pyx, whose invariants hold here too)
+and, if it may wait, the loop that waiting.pyx describes.
 
 Invariants
-1.  Inside the monitor there is no Python call, no allocation, no decref. What a step needs is made before, a body that leaves is
-    dropped after. So every verb may be called from `__del__`, a signal handler or the collector.
-2.  A slot is free, waiting or in flight; free + waiting + in flight == capacity at every instant outside the monitor.
-3.  A step that succeeded cannot fail any more: what `get` returns exists before the message is taken.
-4.  Wake-ups: a put wakes a getter; whatever leaves wakes as many putters as there is room for; the last one to leave wakes
-    the joiners, and after a shutdown the getters, whose wait is over. A waiter tries under the monitor after it registered, so
-    it sees the step or the step's owner sees it.
+1.  A step that succeeded cannot fail any more: what `get` returns exists before the message is taken.
+2.  Wake-ups: a put wakes a getter; whatever leaves wakes as many putters as there is room for; the last one to leave
+    wakes the joiners, and after a shutdown the getters, whose wait is over. A waiter tries under the monitor after it
+    registered, so it sees the step or the step's owner sees it.
 
-Progress: blocking for the length of another thread's step, save `put_many`, `snapshot` and `audit`, whose step is as long as their
-batch or the queue.
+Progress: blocking for the length of another thread's step; the step of `put_many` is as long as its batch.
 
-It must not know: where numbers come from, mail, sessions, versions.
+It must not know: where numbers come from, mail, versions.
 """
 
 from operator import index
-from types import GenericAlias
 
 cimport cython
 from cpython.buffer cimport PyBUF_C_CONTIGUOUS, PyBuffer_Release, PyObject_GetBuffer
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from cpython.object cimport PyObject, PyTypeObject
 from cpython.ref cimport Py_DECREF, Py_INCREF
-from libc.stdint cimport UINT64_MAX, int64_t, uint8_t, uint32_t, uint64_t
-from libc.string cimport memset
+from libc.math cimport INFINITY
+from libc.stdint cimport UINT64_MAX, int64_t, uint32_t, uint64_t
 
 from mtsid.core.arguments cimport as_flag, as_integer, as_list, as_timeout
 from mtsid.core.backlog cimport (
     IN_FLIGHT,
-    Backlog,
     Slot,
-    backlog_blank,
-    backlog_close,
     backlog_grow,
-    backlog_is_live,
     backlog_must_grow,
     backlog_next_waiting,
-    backlog_open,
     backlog_room,
     backlog_take,
     show_payloads,
     slot_at,
 )
-from mtsid.core.backlog_views cimport Places, Row, copy_rows, find_places
+from mtsid.core.contents cimport CLOSED, NO_ROOM, Contents, number_of
 from mtsid.core.message cimport Message
 from mtsid.core.monitor cimport monitor_enter, monitor_leave
 from mtsid.core.waiting cimport Waiter, WaitSet, deadline_of
 
-from mtsid.core.audit import Audit
-from mtsid.core.message import PRIORITIES
-from mtsid.errors import Empty, Full, NotInUse, ShutDown, Stale
+from mtsid.errors import Empty, Full, NotInUse, ShutDown
 
 cdef enum:                  # Backlog.closed
     OPEN = 0
@@ -80,10 +67,12 @@ cdef str NORMAL = "normal"
 
 
 cdef inline int rank_of(object priority) except -1:
-    if priority is NORMAL or priority == NORMAL:
+    if priority is NORMAL:
         return 1
     if not isinstance(priority, str):
         raise TypeError(f"priority must be 'urgent', 'normal' or 'non-urgent', not {type(priority).__name__!r}")
+    if priority == NORMAL:
+        return 1
     if priority == "urgent":
         return 0
     if priority == "non-urgent":
@@ -91,98 +80,22 @@ cdef inline int rank_of(object priority) except -1:
     raise ValueError(f"priority must be 'urgent', 'normal' or 'non-urgent', but is {priority!r}")
 
 
-cdef inline object number_of(object mtsid):
-    """A bare number; a Message is refused here, since it names a delivery, which these verbs do not settle."""
-    if type(mtsid) is Message:
-        raise TypeError("an MTSID must be an integer, not a Message: pass message.mtsid")
-    return mtsid
-
-
 cdef inline double patience(object block, object timeout) except -1:
     """Seconds to wait: 0 if not to block, and then the timeout is not looked at."""
+    if block is True and timeout is None:
+        return INFINITY
     if block is not True and not as_flag(block, "block"):
         return 0.0
     return as_timeout(timeout)
 
 
-cdef class QueueVerbs:
+cdef class QueueVerbs(Contents):
     """What every message queue does; see `mtsid.MessageQueue`. Not for use by itself."""
 
-    __class_getitem__ = classmethod(GenericAlias)
-
     def __cinit__(self, *args, **kwargs):
-        backlog_blank(&self.backlog)
         self.getters = WaitSet.__new__(WaitSet)
         self.putters = WaitSet.__new__(WaitSet)
         self.joiners = WaitSet.__new__(WaitSet)
-
-    def __init__(self, maxsize=65535, *, first=1):
-        cdef int64_t size = as_integer(maxsize, "maxsize")
-        cdef int64_t low = as_integer(first, "first")
-        if size == 0:
-            raise ValueError("maxsize must be at least 1: every message needs a number, and numbers are finite")
-        if not 1 <= size <= 0xFFFFFFFF:
-            raise ValueError(f"maxsize must lie within 1 .. 4294967295, but is {maxsize!r}")
-        if not 0 <= low <= 0xFFFFFFFF:
-            raise ValueError(f"first must lie within 0 .. 4294967295, but is {first!r}")
-        if low + size - 1 > 0xFFFFFFFF:
-            raise ValueError(f"the last id, {low + size - 1}, is greater than 4294967295")
-        if self.backlog.capacity:
-            raise TypeError("a queue is initialised once; make a new one")
-        if not backlog_open(&self.backlog, size):
-            raise MemoryError(f"no memory for a queue of {size} messages")
-        self.first = low
-
-    def __dealloc__(self):
-        cdef uint64_t i
-        cdef Slot* slot
-        cdef PyObject* body
-        # The bodies go into a list and with it: lists know how to fall apart without recursion (queues in queues in queues).
-        cdef list bodies = []
-        for i in range(self.backlog.used):
-            slot = slot_at(&self.backlog, i)
-            body = slot.body
-            slot.body = NULL
-            if body != NULL:
-                bodies.append(<object> body)
-                Py_DECREF(<object> body)
-        del bodies
-        backlog_close(&self.backlog)
-
-    # For the subclass: inside the monitor, no Python, no failure but what is said ----------------------------------------
-
-    cdef int64_t enter(self, PyObject* body, int rank, bint in_batch) noexcept:
-        """Put the message into a free slot and give it a number: the slot; NO_ROOM; or CLOSED.
-
-        `in_batch`: there is room, and the messages of one step go in one behind the other; this may not fail.
-        """
-        return NO_ROOM
-
-    cdef PyObject* leave(self, uint32_t slot) noexcept:
-        """Take the message out and strip its number: its body, with the reference."""
-        return NULL
-
-    cdef void go_back(self, uint32_t slot) noexcept:
-        """A message in flight waits again, in its place."""
-
-    cdef uint32_t number(self, uint32_t slot) noexcept:
-        """The MTSID of the message in a slot."""
-        return 0
-
-    cdef int64_t find(self, uint32_t offset) noexcept:
-        """The slot of the live message whose MTSID is `first + offset`; -1 if there is none."""
-        return -1
-
-    @cython.final
-    cdef int64_t resolve(self, int64_t key, uint64_t receipt) noexcept:
-        """The slot that a key names, or -1: this very delivery, or for receipt 0 whatever has the number `first + key`."""
-        cdef Slot* slot
-        if receipt == 0:
-            return self.find(<uint32_t> key)
-        if not backlog_is_live(&self.backlog, key):
-            return -1
-        slot = slot_at(&self.backlog, key)
-        return key if slot.state == IN_FLIGHT and slot.receipt == receipt else -1
 
     # In --------------------------------------------------------------------------------------------------------------
 
@@ -285,8 +198,8 @@ cdef class QueueVerbs:
     def put_many(self, items, block=True, timeout=None, *, priority="normal"):
         """Put messages in, all or none, one behind the other; returns their MTSIDs as an array of uint32.
 
-        Waits as `put` does, until there is room for all of them at once; smaller puts may overtake it meanwhile. More items
-        than `maxsize` are `Full` at once.
+        Waits as `put` does, until there is room for all of them at once; smaller puts may overtake it meanwhile. More
+        items than `maxsize` are `Full` at once.
         """
         cdef int rank = rank_of(priority)
         cdef double seconds = patience(block, timeout)
@@ -336,15 +249,6 @@ cdef class QueueVerbs:
             f"{self.backlog.capacity} are in the queue; ack some, wait longer, or make the queue larger",
             live=self.backlog.capacity if wanted == 1 else len(self), capacity=self.backlog.capacity, wanted=wanted,
         )
-
-    @cython.final
-    cdef uint64_t room(self) noexcept:
-        """How many more messages fit in."""
-        cdef uint64_t room
-        monitor_enter(&self.backlog.monitor)
-        room = backlog_room(&self.backlog)
-        monitor_leave(&self.backlog.monitor)
-        return room
 
     # Out -------------------------------------------------------------------------------------------------------------
 
@@ -398,15 +302,16 @@ cdef class QueueVerbs:
         if code == CLOSED:
             raise ShutDown("the queue was shut down, and nothing is left in it")
         raise Empty(
-            f"nothing is waiting ({self.in_flight()} in flight): put a message, or wait longer", in_flight=self.in_flight()
+            f"nothing is waiting ({self.in_flight()} in flight): put a message, or wait longer",
+            in_flight=self.in_flight(),
         )
 
     def get(self, block=True, timeout=None):
         """Get the next message; it is in flight until `ack` or `nack`.
 
-        If nothing waits: waits for a message, at most `timeout` seconds if given, or says no at once with `block=False`.
-        Raises `Empty` if at some instant during the call nothing waited; `ShutDown` after a shutdown, once nothing
-        waits and nothing is in flight that may yet return.
+        If nothing waits: waits for a message, at most `timeout` seconds if given, or says no at once with
+        `block=False`. Raises `Empty` if at some instant during the call nothing waited; `ShutDown` after a shutdown,
+        once nothing waits and nothing is in flight that may yet return.
         """
         cdef double seconds = patience(block, timeout)
         cdef Message message = Message.__new__(Message)
@@ -439,37 +344,6 @@ cdef class QueueVerbs:
                 break
         return messages
 
-    # Settled ---------------------------------------------------------------------------------------------------------
-
-    @cython.final
-    cdef int64_t key_of(self, object key, uint64_t* receipt) except? -1:
-        """What `resolve` takes: a slot and the receipt to hold against it, or a number less `first`, and 0."""
-        cdef Message message
-        cdef int64_t slot
-        if type(key) is Message:
-            message = <Message> key
-            receipt[0] = message.receipt if message.serial == self.backlog.serial else UINT64_MAX
-            return message.slot if message.serial == self.backlog.serial else 0
-        slot = as_integer(key, "a message or MTSID") - self.first
-        receipt[0] = 0
-        if slot < 0 or <uint64_t> slot >= self.backlog.capacity:
-            raise NotInUse(
-                f"MTSID {key} is not live: the range is {self.first} .. {self.first + <int64_t> self.backlog.capacity - 1}",
-                id=index(key),
-            )
-        return slot
-
-    @cython.final
-    cdef object refusal(self, object key):
-        """The exception for a key that names nothing live."""
-        if type(key) is Message:
-            return Stale(
-                f"this delivery of message {(<Message> key).number} was settled, returned or deleted already, "
-                "or is of another queue",
-                id=(<Message> key).number,
-            )
-        return NotInUse(f"MTSID {key} is not live: its message left already, or never entered", id=index(key))
-
     @cython.final
     cdef int left(self, uint64_t live, uint64_t room, bint closed) except -1:
         """Wake those for whom it matters that messages left: `live` and `room` as they were in that step."""
@@ -501,14 +375,15 @@ cdef class QueueVerbs:
         monitor_leave(&self.backlog.monitor)
         result = <object> body
         Py_DECREF(result)
-        self.left(live, room, closed)
+        if live == 0 or self.putters.needed():
+            self.left(live, room, closed)
         return result
 
     def ack(self, message_or_mtsid) -> None:
         """The message leaves the queue: its MTSID is stripped, and free for another.
 
-        A `Message` settles that delivery only: `Stale` if it was settled, returned or deleted since, or is of another queue.
-        A bare MTSID settles whatever message has the number now, waiting or in flight: `NotInUse` if none has.
+        A `Message` settles that delivery only: `Stale` if it was settled, returned or deleted since, or is of another
+        queue. A bare MTSID settles whatever message has the number now, waiting or in flight: `NotInUse` if none has.
         """
         self.take_out(message_or_mtsid)
 
@@ -555,8 +430,9 @@ cdef class QueueVerbs:
     def ack_many(self, messages_or_mtsids) -> None:
         """Settle many messages: any sequence of messages and MTSIDs, mixed if you like.
 
-        Wrong types, numbers out of range and duplicates within the call raise `TypeError` or `ValueError` and change nothing.
-        What is not live at its turn is skipped, the rest settled, then one `NotInUse` lists it in `.refused`.
+        Wrong types, numbers out of range and duplicates within the call raise `TypeError` or `ValueError` and change
+        nothing. What is not live at its turn is skipped, the rest settled, then one `NotInUse` lists it in
+        `.refused`.
         """
         cdef list keys = as_list(messages_or_mtsids, "messages_or_mtsids")
         cdef Py_ssize_t n = len(keys)
@@ -587,7 +463,7 @@ cdef class QueueVerbs:
         if numbers and receipts:
             for i in range(n):
                 if steps[i].receipt not in (0, UINT64_MAX) and (<Message> keys[i]).number in numbers:
-                    raise ValueError(f"message {(<Message> keys[i]).number} stands twice in one call, once by its number")
+                    raise ValueError(f"message {(<Message> keys[i]).number} stands twice in one call, once by number")
         i = 0
         while i < n:
             end = min(n, i + 64)  # so that no other thread waits for the whole batch
@@ -615,138 +491,12 @@ cdef class QueueVerbs:
                 f"{len(refused)} of {n} messages were not live, the rest is settled; see .refused", refused=refused
             )
 
-    # An operator's hand ----------------------------------------------------------------------------------------------
-
-    def peek(self, mtsid):
-        """The body of the message with this number, waiting or in flight; it stays. `NotInUse` if there is none."""
-        cdef uint64_t receipt
-        cdef int64_t slot = self.key_of(number_of(mtsid), &receipt)
-        cdef PyObject* body
-        monitor_enter(&self.backlog.monitor)
-        slot = self.resolve(slot, receipt)
-        if slot < 0:
-            monitor_leave(&self.backlog.monitor)
-            raise self.refusal(mtsid)
-        body = slot_at(&self.backlog, slot).body
-        Py_INCREF(<object> body)  # inside, or a beside-running ack could take the last reference
-        monitor_leave(&self.backlog.monitor)
-        result = <object> body
-        Py_DECREF(result)
-        return result
-
     def delete(self, mtsid):
         """Remove the message with this number, waiting or in flight, and return its body.
 
         Its number is free at once; the `ack` of who had it in flight raises `Stale`. `NotInUse` if there is none.
         """
         return self.take_out(number_of(mtsid))
-
-    # Counts and views ------------------------------------------------------------------------------------------------
-
-    def qsize(self) -> int:
-        """How many messages wait."""
-        cdef uint64_t count
-        monitor_enter(&self.backlog.monitor)
-        count = self.backlog.waiting
-        monitor_leave(&self.backlog.monitor)
-        return count
-
-    def in_flight(self) -> int:
-        """How many messages were got and not settled yet."""
-        cdef uint64_t count
-        monitor_enter(&self.backlog.monitor)
-        count = self.backlog.in_flight
-        monitor_leave(&self.backlog.monitor)
-        return count
-
-    def __len__(self) -> int:
-        """How many messages are in the queue, waiting and in flight."""
-        return self.backlog.capacity - self.room()
-
-    def __bool__(self) -> bool:
-        return True
-
-    def empty(self) -> bool:
-        """Does nothing wait?"""
-        return self.qsize() == 0
-
-    def full(self) -> bool:
-        """Is there no room?"""
-        return self.room() == 0
-
-    @property
-    def maxsize(self) -> int:
-        """How many messages fit in."""
-        return self.backlog.capacity
-
-    @cython.final
-    cdef bytes rows(self):
-        """A copy of every live slot, taken in one step."""
-        cdef uint64_t room, i
-        cdef Row* rows
-        cdef bytes memory
-        cdef bint enough = False
-        while not enough:
-            room = len(self) + 16
-            memory = PyBytes_FromStringAndSize(NULL, room * sizeof(Row))
-            memset(PyBytes_AS_STRING(memory), 0, room * sizeof(Row))
-            monitor_enter(&self.backlog.monitor)
-            rows = <Row*> PyBytes_AS_STRING(memory)
-            enough = copy_rows(&self.backlog, rows, room)
-            if enough:
-                for i in range(self.backlog.waiting + self.backlog.in_flight):
-                    rows[i].number = self.number(rows[i].number)
-            monitor_leave(&self.backlog.monitor)
-        return memory
-
-    def snapshot(self):
-        """What is in the queue, at one instant: a structured array, a row a message.
-
-        Fields: `mtsid` (uint32), `state` ("waiting" or "in flight"), `priority` ("urgent", "normal", "non-urgent"), `deliveries`
-        (uint32). First those that wait, in the order in which `get` would serve them, then those in flight, by entry.
-        """
-        from mtsid.core.views import snapshot_of
-
-        return snapshot_of(self.rows())
-
-    def audit(self):
-        """Count where every id is, in one step, and check every invariant.
-
-        Returns an `Audit`; raises `AuditError` unless free + waiting + in flight == capacity, with each id in one place.
-        """
-        return self.find_everything().check()
-
-    cdef object find_everything(self):
-        """An `Audit`, not checked yet."""
-        cdef Places places
-        cdef uint64_t used
-        cdef bytes seen
-        cdef bint enough = False
-        while not enough:
-            used = self.backlog.used + 16
-            seen = bytes(used)
-            memset(&places, 0, sizeof(places))
-            monitor_enter(&self.backlog.monitor)
-            enough = self.backlog.used <= used
-            if enough:
-                find_places(&self.backlog, <uint8_t*> PyBytes_AS_STRING(seen), &places)
-            monitor_leave(&self.backlog.monitor)
-        faults = []
-        if places.bad_free_list:
-            faults.append("the free list is broken")
-        if places.bad_line:
-            faults.append("a line of waiting messages is broken")
-        if places.bad_heap:
-            faults.append("the heap of returned messages is broken")
-        if places.bad_place:
-            faults.append("a slot is in two places or in none")
-        if places.bad_count:
-            faults.append("a counter disagrees with the slots")
-        return Audit(self.backlog.capacity, places.free, places.waiting, places.in_flight, faults=tuple(faults))
-
-    def _check(self) -> None:
-        """Assert every invariant; for tests."""
-        self.audit()
 
     # The end ---------------------------------------------------------------------------------------------------------
 
@@ -758,7 +508,7 @@ cdef class QueueVerbs:
                 self.joiners.enter(waiter)
                 if len(self) == 0:
                     return
-                self.joiners.sleep(waiter, deadline_of(as_timeout(None)))
+                self.joiners.sleep(waiter, INFINITY)
         finally:
             if self.joiners.leave(waiter):
                 self.joiners.wake(1)
@@ -766,9 +516,10 @@ cdef class QueueVerbs:
     def shutdown(self, immediate=False) -> list:
         """Take no more messages. `put` raises `ShutDown` from now on, and wakes up to do so.
 
-        What is in the queue is still served, a message that is returned too; `get` raises `ShutDown` once nothing waits and
-        nothing is in flight. `immediate=True` empties the queue instead and returns the bodies it discarded, in the order in
-        which they would have been served; a later `nack` of a message in flight discards that one. Otherwise the list is empty.
+        What is in the queue is still served, a message that is returned too; `get` raises `ShutDown` once nothing
+        waits and nothing is in flight. `immediate=True` empties the queue instead and returns the bodies it
+        discarded, in the order in which they would have been served; a later `nack` of a message in flight discards
+        that one. Otherwise the list is empty.
         """
         cdef bint at_once = as_flag(immediate, "immediate")
         cdef list discarded = []
@@ -799,15 +550,6 @@ cdef class QueueVerbs:
         self.putters.wake_all()
         self.left(live, 0, True)
         return discarded
-
-    def __repr__(self) -> str:
-        return (
-            f"<{type(self).__module__}.{type(self).__qualname__} of {self.backlog.capacity}: {self.qsize()} waiting, "
-            f"{self.in_flight()} in flight{', shut down' if self.backlog.closed else ''}>"
-        )
-
-    def __reduce_ex__(self, protocol):
-        raise TypeError("a MessageQueue cannot be pickled or copied: a copy would hold the same messages under the same ids")
 
 
 # The collector sees the bodies from here on, before any subclass inherits or any queue holds one.

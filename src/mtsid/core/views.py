@@ -1,4 +1,4 @@
-"""Arrays for people, from the rows that the compiled queues copy. numpy is imported with this file, at the first snapshot."""
+"""Arrays for people, from the rows that compiled queues copy. numpy is imported with it, at the first snapshot."""
 
 import numpy as np
 

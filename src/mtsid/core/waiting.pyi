@@ -1,12 +1,10 @@
-from typing import final
-
-from typing_extensions import disjoint_base
+from typing_extensions import Self, disjoint_base
 
 @disjoint_base
 class Waiter:
     @property
     def need(self) -> int: ...
-    def __init__(self, need: int = 1) -> None: ...
+    def __new__(cls, need: int = 1) -> Self: ...
 
 @disjoint_base
 class WaitSet: ...

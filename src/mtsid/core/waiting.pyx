@@ -1,8 +1,8 @@
 """Blocking: one wait layer over operations that only try.
 
 The allocator and the queue never block by themselves; each operation succeeds or says no at once. Whoever wants to wait
-does so here: register, try again, sleep, try again. A waker hands nothing over. It says "look again", and the woken thread
-takes in the same step that returns, so one that was interrupted has nothing to lose.
+does so here: register, try again, sleep, try again. A waker hands nothing over. It says "look again", and the woken
+thread takes in the same step that returns, so one that was interrupted has nothing to lose.
 
 A caller's loop, which `Allocator.acquire` and the queue's operations follow:
 
@@ -20,7 +20,8 @@ Invariants
     sequentially consistent, so one of them sees the other: the waiter finds the unit, or the waker finds the waiter.
 2.  A wake-up that was chosen for a waiter is used by its next try, or `leave` returns True and the caller passes it on:
     after success without sleep, a time-out, Ctrl-C or any other exception.
-3.  Wake-up is first come, first served; newcomers may overtake. A woken waiter that came too late goes back to the head.
+3.  Wake-up is first come, first served; newcomers may overtake. A woken waiter that came too late goes back to the
+    head.
 4.  A waiter that needs several units is passed over while fewer are there, and does not block those behind it.
 5.  Nothing here is called with a monitor held, and `needed` is all that the fast path pays.
 6.  After a fork the child's line is empty: threads that waited in the parent are not there to be woken.
@@ -31,7 +32,8 @@ This file knows nothing of ids or messages.
 """
 
 import os
-from _thread import TIMEOUT_MAX, allocate_lock
+from _thread import TIMEOUT_MAX as _TIMEOUT_MAX
+from _thread import allocate_lock
 from collections import deque
 from time import monotonic
 
@@ -106,7 +108,7 @@ cdef class WaitSet:
             seconds = deadline - <double> monotonic()
             if seconds <= 0:
                 return False
-            if waiter.lock.acquire(True, min(seconds, TIMEOUT_MAX)):
+            if waiter.lock.acquire(True, min(seconds, _TIMEOUT_MAX)):
                 waiter.chosen = True
                 return True
 

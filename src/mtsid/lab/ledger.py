@@ -69,28 +69,35 @@ class Ledger:
         self.hanging = False
         self._hang_seconds = 0.0  # of the present hang
         self._since: float | None = None  # the clock runs since then; None: it stands
-        self._marked: set[int] = set()  # id(entry) of queued messages counted as hung
+        self._unhung: set[int] = set()  # id(entry) of the queued messages that were never held so far
+        self._deferred: dict[int, float] = {}  # the same of deferred ones, and their time: until then they wish to wait
 
     def entered(self, entry: Entry[Any], queued: int) -> None:
         """Note a message at the queue's door; `queued` are in the queue now."""
         self.messages += 1
         self.most_queued = max(self.most_queued, queued)
-        if self._since is not None and entry.way is None:
-            self._mark(entry, entry.entered)
+        if entry.way is not None:
+            return
+        if entry.not_before is not None:
+            self._deferred[id(entry)] = entry.not_before
+        elif self._since is not None:
+            self.hung_messages += 1
+        else:
+            self._unhung.add(id(entry))
 
     def leaves(self, entry: Entry[Any]) -> None:
         """Note that a message left."""
         assert entry.way is not None
         self.left[entry.way] += 1
-        self._marked.discard(id(entry))
+        self._unhung.discard(id(entry))
+        self._deferred.pop(id(entry), None)
 
     def look(self, now: float, session: Session[Any]) -> None:
         """Start, pause, resume or end the hang's clock, by what the session says."""
         runs = session.collision is not None and session.link_is_up
         if runs and self._since is None:
             self._since = now
-            for entry in session.entries():
-                self._mark(entry, now)
+            self._hold(now)
         elif not runs and self._since is not None:
             self._hang_seconds += now - self._since
             self._since = None
@@ -103,11 +110,13 @@ class Ledger:
             self.hung_seconds += self._hang_seconds
             self.longest_hang = max(self.longest_hang, self._hang_seconds)
 
-    def _mark(self, entry: Entry[Any], now: float) -> None:
-        # A deferred message is held by its own wish until its time.
-        if (entry.not_before is None or entry.not_before <= now) and id(entry) not in self._marked:
-            self._marked.add(id(entry))
-            self.hung_messages += 1
+    def _hold(self, now: float) -> None:
+        """Count whatever is queued as hung. Each message is counted once, so all this is O(1) a message."""
+        due = [key for key, time in self._deferred.items() if time <= now]
+        for key in due:
+            del self._deferred[key]
+        self.hung_messages += len(self._unhung) + len(due)
+        self._unhung.clear()
 
     def close(
         self, now: float, version: str, session: Session[Any], *, defect: str | None, ids: int, undated: int

@@ -1,9 +1,11 @@
 """Exchange 4.0's way with ids: the verbs of `mtsid.Allocator`, and on purpose one defect of three.
 
-For comparative fault tests only. The defects stand in pool.pxd and, for racy-claim, in `try_acquire` below. Two live ids may
-be equal; both holders may release, and the id is free when the last has. Nothing crashes, leaks or corrupts memory.
+For comparative fault tests only. The defects stand in pool.pxd and, for racy-claim, in `try_acquire` below. Two live
+ids may be equal; both holders may release, and the id is free when the last has. Nothing crashes, leaks or corrupts
+memory.
 
-A monitor, unlike `mtsid.Allocator`: the GIL itself or a mutex. Slower when nearly full; 4.0 is here to be compared with, not to win.
+A monitor, unlike `mtsid.Allocator`: the GIL itself or a mutex. Slower when nearly full; 4.0 is here to be compared
+with, not to win.
 """
 
 from operator import index

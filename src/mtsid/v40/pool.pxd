@@ -1,13 +1,13 @@
 """The numbers of Exchange 4.0: what is on the free list, and what is held. Three of its four defects live here.
 
-What 4.0 did wrong is not published beyond "multiple messages might be assigned the same MTSID number" (Q152897). Each defect is an
-assumption (A) that uses a mistake still made in the field; the marked places are all there is of it. Everything else here is
-right, on purpose: the defect is the number, not the program. Holders are counted, so twins are known, and a number whose
-last holder has gone is on the free list once.
+What 4.0 did wrong is not published beyond "multiple messages might be assigned the same MTSID number" (Q152897). Each
+defect is an assumption (A) that uses a mistake still made in the field; the marked places are all there is of it.
+Everything else here is right, on purpose: the defect is the number, not the program. Holders are counted, so twins
+are known, and a number whose last holder has gone is on the free list once.
 
     double-release  (A)  a number is put on the free list although nobody holds it     `pool_give_back`
-    racy-claim      (A)  looking a number up and claiming it are two steps             the callers, between `pool_look_up`
-                                                                                       and `pool_claim`
+    racy-claim      (A)  looking a number up and claiming it are two steps             the callers, between look-up
+                                                                                       and claim
     unchecked-wrap  (A)  a counter wraps onto numbers still held                       `pool_look_up`
 
 The fourth, premature-strip, is the queue's: see queue.pyx. Every function runs inside the caller's monitor.
@@ -95,7 +95,7 @@ cdef inline void pool_unlist(Pool* self, uint64_t number) noexcept nogil:
 
 
 cdef inline void pool_list(Pool* self, uint64_t number) noexcept nogil:
-    """On the free list, once more. The stack has room for every number twice; what is released oftener stays out of it."""
+    """On the free list, once more. The stack has room for all numbers twice; what is released oftener stays out."""
     self.spare[number] += 1
     self.spares += 1
     self.listed[number >> 6] |= <uint64_t> 1 << (number & 63)

@@ -4,12 +4,12 @@ from typing_extensions import disjoint_base
 
 from mtsid.core.verbs import QueueVerbs
 
-T = TypeVar("T")
+_T = TypeVar("_T")
 
 DEFECTS: Final[tuple[str, ...]]
 
 @disjoint_base
-class MessageQueue(QueueVerbs[T]):
+class MessageQueue(QueueVerbs[_T]):
     def __init__(
         self,
         maxsize: SupportsIndex = 65535,

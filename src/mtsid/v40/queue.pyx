@@ -1,17 +1,18 @@
 """Exchange 4.0's message queue: the verbs of `mtsid.MessageQueue`, and on purpose one defect of four.
 
-For comparative fault tests only. Here a message's slot and its number are two things: the slot is where it lies, the number
-(its MTSID) comes from a free list, last in, first out (A). What two records say can differ, and each defect is a way to get
-there. Compare core/queue.pyx, where there is only one record.
+For comparative fault tests only. Here a message's slot and its number are two things: the slot is where it lies, the
+number (its MTSID) comes from a free list, last in, first out (A). What two records say can differ, and each defect is
+a way to get there. Compare core/queue.pyx, where there is only one record.
 
     premature-strip (A)  `nack` puts the number on the free list, but the message keeps it     `go_back`
-    double-release  (A)  a second `ack` puts it there again                                     `ack`, `ack_many`, pool.pxd
+    double-release  (A)  a second `ack` puts it there again                                     `ack`, pool.pxd
     racy-claim      (A)  look-up and claim are two steps (in `put`; `put_many` is one step)     `enter`
     unchecked-wrap  (A)  a counter wraps onto numbers in use                                    pool.pxd
 
-With twins, a look-up by number finds the oldest; a `Message` names its own. `snapshot` shows a row for each, `audit` raises and
-lists them. Nothing crashes, leaks or corrupts memory: the slots are as sound as SP2's. A number is on the free list
-again, once, when the last message that holds it has left, so a queue that runs dry is sound (save after double-release).
+With twins, a look-up by number finds the oldest; a `Message` names its own. `snapshot` shows a row for each, `audit`
+raises and lists them. Nothing crashes, leaks or corrupts memory: the slots are as sound as SP2's. A number is on the
+free list again, once, when the last message that holds it has left, so a queue that runs dry is sound (save after
+double-release).
 """
 
 from collections import Counter
@@ -21,6 +22,7 @@ from cpython.object cimport PyObject
 from libc.stdint cimport UINT64_MAX, int64_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
 
+from mtsid.core.arguments cimport as_integer
 from mtsid.core.atomic cimport thread_yield
 from mtsid.core.backlog cimport (
     FREE,
@@ -34,7 +36,8 @@ from mtsid.core.backlog cimport (
 )
 from mtsid.core.message cimport Message
 from mtsid.core.monitor cimport monitor_enter, monitor_leave
-from mtsid.core.verbs cimport CLOSED, NO_ROOM, QueueVerbs
+from mtsid.core.contents cimport CLOSED, NO_ROOM
+from mtsid.core.verbs cimport QueueVerbs
 from mtsid.v40.pool cimport (
     DOUBLE_RELEASE,
     LAST_IN_FIRST_OUT,
@@ -58,9 +61,9 @@ cdef class MessageQueue(QueueVerbs):
     """`mtsid.MessageQueue` as Exchange 4.0 might have had it; its arguments, and
 
     defect
-        "premature-strip": `nack` while other messages wait puts the number on the free list, though the message keeps it.
-        "double-release": a second `ack` of a message that left is not refused; its number is on the free list twice.
-        "racy-claim": looking a number up and claiming it are two steps, and another thread may come in between.
+        "premature-strip": `nack` while others wait puts the number on the free list, though the message keeps it.
+        "double-release": a second `ack` of a message that left is not refused; its number is on the list twice.
+        "racy-claim": looking a number up and claiming it are two steps; another thread may come in between.
         "unchecked-wrap": a counter that wraps, and hands out numbers that are still in use.
 
     Raises as `mtsid.MessageQueue` does. Any thread may call any method: what may go wrong is that two messages
@@ -79,8 +82,7 @@ cdef class MessageQueue(QueueVerbs):
 
     def __init__(self, maxsize=65535, *, first=1, defect="premature-strip"):
         kind = as_defect(defect, DEFECTS)
-        if isinstance(maxsize, int) and maxsize > 0:
-            check_size(min(maxsize, 1 << 62))
+        check_size(max(0, as_integer(maxsize, "maxsize")))
         QueueVerbs.__init__(self, maxsize, first=first)
         self.entries = <Entry*> calloc(self.backlog.capacity, sizeof(Entry))
         self.oldest = <uint32_t*> calloc(self.backlog.capacity, sizeof(uint32_t))
@@ -120,8 +122,8 @@ cdef class MessageQueue(QueueVerbs):
             return NO_ROOM
         number = pool_look_up(&self.pool)
         if self.pool.defect == RACY_CLAIM and not in_batch:
-            # DEFECT racy-claim (A): between the look-up and the claim another thread runs, and may look up the same number.
-            # In the field: py-amqp 5.4.2, ldap3 2.9.1.
+            # DEFECT racy-claim (A): between the look-up and the claim another thread runs, and may look up the
+            # same number. In the field: py-amqp 5.4.2, ldap3 2.9.1.
             monitor_leave(&self.backlog.monitor)
             with nogil:
                 thread_yield()
@@ -142,9 +144,9 @@ cdef class MessageQueue(QueueVerbs):
 
     cdef void go_back(self, uint32_t slot) noexcept:
         if self.pool.defect == PREMATURE_STRIP and self.backlog.waiting and not self.entries[slot].stripped:
-            # DEFECT premature-strip (A): the transfer was broken off with a backlog behind it, and the number goes back to the
-            # free list as if the message had left; but the message keeps it, and the next that enters gets it too.
-            # In the field: cassandra-python-driver PR 1114.
+            # DEFECT premature-strip (A): the transfer was broken off with a backlog behind it, and the number goes
+            # back to the free list as if the message had left; but the message keeps it, and the next that enters
+            # gets it too. In the field: cassandra-python-driver PR 1114.
             pool_give_back(&self.pool, self.entries[slot].number)
             self.entries[slot].stripped = True
         backlog_return(&self.backlog, slot)
@@ -158,7 +160,7 @@ cdef class MessageQueue(QueueVerbs):
     # A second ack ----------------------------------------------------------------------------------------------------
 
     cdef bint release_again(self, object key):
-        """With double-release: take the number of a message that left back once more. False: that is not what the key names."""
+        """With double-release: take back, once more, the number of a message that left. False: the key names none."""
         cdef uint64_t receipt
         cdef int64_t at = self.key_of(key, &receipt)
         cdef uint32_t number
@@ -171,7 +173,8 @@ cdef class MessageQueue(QueueVerbs):
             number = <uint32_t> at
             left = True
         else:
-            # The slot shows whether this delivery ended with the message leaving: it is free, or somebody new lies in it.
+            # The slot shows whether this delivery ended with the message leaving: it is free, or somebody new lies in
+            # it.
             number = (<Message> key).number - <uint32_t> self.first
             slot = slot_at(&self.backlog, at)
             left = slot.receipt == receipt and slot.state in (FREE, FRESH)

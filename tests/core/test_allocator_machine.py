@@ -1,0 +1,180 @@
+"""`Allocator` against a plain model, a set and a cursor, under whatever sequence of calls Hypothesis thinks of."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+
+from mtsid import Allocator, Exhausted, InUse, NotInUse
+
+
+class AllocatorMachine(RuleBasedStateMachine):
+    ids: Allocator
+
+    @initialize(
+        size=st.sampled_from([1, 2, 3, 31, 32, 33, 70, 2100]),
+        place=st.sampled_from(["zero", "one", "end"]),
+        exclude=st.sets(st.integers(0, 69), max_size=8),
+        order=st.sampled_from(["cyclic", "lowest"]),
+    )
+    def make(self, size: int, place: str, exclude: set[int], order: Any) -> None:
+        self.first = {"zero": 0, "one": 1, "end": 2**32 - size}[place]
+        self.size = size
+        out = {self.first + offset for offset in exclude if offset < size - 1}
+        self.ids = Allocator(self.first, self.first + size - 1, exclude=out, order=order)
+        self.all = set(range(self.first, self.first + size)) - out
+        self.live: set[int] = set()
+        self.lowest = order == "lowest"
+        self.cursor = self.first
+
+    # The model ----------------------------------------------------------------------------------------------------
+
+    def free_in_order(self) -> list[int]:
+        """The free ids in the order in which they are to be handed out."""
+        free = sorted(self.all - self.live)
+        if self.lowest:
+            return free
+        return [id for id in free if id >= self.cursor] + [id for id in free if id < self.cursor]
+
+    def taken(self, given: list[int]) -> None:
+        assert given == self.free_in_order()[: len(given)]
+        self.live.update(given)
+        if given:
+            self.cursor = given[-1] + 1
+
+    def id_of(self, offset: int) -> int:
+        return self.first + offset % (self.size + 2) - 1
+
+    # One id -------------------------------------------------------------------------------------------------------
+
+    @rule()
+    def acquire(self) -> None:
+        if self.live == self.all:
+            with pytest.raises(Exhausted) as caught:
+                self.ids.acquire()
+            assert caught.value.live == caught.value.capacity == len(self.all)
+        else:
+            self.taken([self.ids.acquire()])
+
+    @rule(offset=st.integers(0, 2101))
+    def release(self, offset: int) -> None:
+        id = self.id_of(offset)
+        if id in self.live:
+            self.ids.release(id)
+            self.live.remove(id)
+        else:
+            with pytest.raises(NotInUse) as caught:
+                self.ids.release(id)
+            assert caught.value.id == id
+
+    @rule(which=st.integers(0, 10**6))
+    def release_a_live_one(self, which: int) -> None:
+        if self.live:
+            id = sorted(self.live)[which % len(self.live)]
+            self.ids.release(id)
+            self.live.remove(id)
+
+    @rule(offset=st.integers(0, 2101))
+    def reserve(self, offset: int) -> None:
+        id = self.id_of(offset)
+        if id not in self.all:
+            with pytest.raises(ValueError):
+                self.ids.reserve(id)
+        elif id in self.live:
+            with pytest.raises(InUse) as caught:
+                self.ids.reserve(id)
+            assert caught.value.id == id
+        else:
+            self.ids.reserve(id)
+            self.live.add(id)
+
+    # Many ids -----------------------------------------------------------------------------------------------------
+
+    @rule(n=st.one_of(st.integers(0, 5), st.integers(0, 2200)))
+    def acquire_many(self, n: int) -> None:
+        free = len(self.all) - len(self.live)
+        if n > free:
+            with pytest.raises(Exhausted) as caught:
+                self.ids.acquire_many(n)
+            assert (caught.value.live, caught.value.wanted) == (len(self.live), n)
+        else:
+            given = self.ids.acquire_many(n).tolist()
+            assert len(given) == n
+            self.taken(given)
+
+    @rule(short=st.integers(0, 2))
+    def fill_up(self, short: int) -> None:
+        self.acquire_many(max(0, len(self.all) - len(self.live) - short))
+
+    @rule(offsets=st.lists(st.integers(0, 2101), max_size=40), spelling=st.sampled_from([list, tuple, np.array]))
+    def release_many(self, offsets: list[int], spelling: Any) -> None:
+        chosen = [self.id_of(offset) for offset in offsets]
+        if len(set(chosen)) < len(chosen) or not self.all.issuperset(chosen):
+            with pytest.raises(ValueError) as caught:
+                self.ids.release_many(chosen)
+            assert not isinstance(caught.value, NotInUse)
+            return
+        refused = tuple(id for id in chosen if id not in self.live)
+        spelled = np.array(chosen, np.int64) if spelling is np.array else spelling(chosen)
+        if refused:
+            with pytest.raises(NotInUse) as refusal:
+                self.ids.release_many(spelled)
+            assert refusal.value.refused == refused
+        else:
+            self.ids.release_many(spelled)
+        self.live.difference_update(chosen)
+
+    @rule(part=st.integers(1, 4))
+    def release_many_live_ones(self, part: int) -> None:
+        chosen = sorted(self.live)[::part][::-1]
+        self.ids.release_many(chosen)
+        self.live.difference_update(chosen)
+
+    @rule(offsets=st.lists(st.integers(0, 2101), max_size=40))
+    def reserve_many(self, offsets: list[int]) -> None:
+        chosen = [self.id_of(offset) for offset in offsets]
+        if len(set(chosen)) < len(chosen) or not self.all.issuperset(chosen):
+            with pytest.raises(ValueError) as caught:
+                self.ids.reserve_many(chosen)
+            assert not isinstance(caught.value, InUse)
+        elif self.live.isdisjoint(chosen):
+            self.ids.reserve_many(chosen)
+            self.live.update(chosen)
+        else:
+            with pytest.raises(InUse) as in_use:
+                self.ids.reserve_many(chosen)
+            assert in_use.value.id in self.live.intersection(chosen)
+
+    @rule()
+    def reset(self) -> None:
+        assert self.ids.reset().tolist() == sorted(self.live)
+        self.live.clear()
+
+    @rule(bad=st.sampled_from([True, 1.0, "1", None, 2**70, -1]), verb=st.sampled_from(["release", "reserve", "state"]))
+    def bad_input(self, bad: Any, verb: str) -> None:
+        with pytest.raises((TypeError, ValueError)):
+            getattr(self.ids, verb)(bad)
+
+    # What holds after each step -----------------------------------------------------------------------------------
+
+    @invariant()
+    def the_views_agree(self) -> None:
+        if not hasattr(self, "ids"):
+            return
+        assert list(self.ids) == sorted(self.live)
+        assert (len(self.ids), self.ids.capacity) == (len(self.live), len(self.all))
+        assert self.ids.available == len(self.all) - len(self.live)
+        id = self.id_of(len(self.live))
+        assert (id in self.ids) == (id in self.live)
+        self.ids._check()
+
+
+TestAllocatorMachine = AllocatorMachine.TestCase
+TestAllocatorMachine.settings = settings(
+    deadline=None, max_examples=150, stateful_step_count=40, suppress_health_check=list(HealthCheck), database=None
+)

@@ -1,0 +1,67 @@
+"""`Message`: what it shows, and what it does not allow."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from mtsid import Message, MessageQueue
+
+
+@pytest.fixture
+def message() -> Message[str]:
+    queue: MessageQueue[str] = MessageQueue(10, first=7)
+    queue.put("hello", priority="urgent")
+    return queue.get()
+
+
+def test_it_shows_number_body_deliveries_and_priority(message: Message[str]) -> None:
+    assert (message.mtsid, message.body, message.deliveries, message.priority) == (7, "hello", 1, "urgent")
+
+
+@pytest.mark.parametrize("name", ["mtsid", "body", "deliveries", "priority", "receipt", "note"])
+def test_it_is_immutable(message: Message[str], name: str) -> None:
+    with pytest.raises(AttributeError):
+        setattr(message, name, 1)
+
+
+def test_it_is_made_by_get_only() -> None:
+    with pytest.raises(TypeError, match=r"MessageQueue\.get"):
+        Message()
+    with pytest.raises(TypeError):
+        type("Forged", (Message,), {})
+
+
+@pytest.mark.parametrize("way", [copy.copy, copy.deepcopy, pickle.dumps])
+def test_it_can_be_neither_pickled_nor_copied(message: Message[str], way: Callable[[object], object]) -> None:
+    with pytest.raises(TypeError, match="cannot be pickled or copied"):
+        way(message)
+
+
+def test_it_is_equal_to_itself_only_and_may_be_a_key(message: Message[str]) -> None:
+    queue: MessageQueue[str] = MessageQueue(10, first=7)
+    queue.put("hello", priority="urgent")
+    assert message != queue.get()
+    assert {message: 1}[message] == 1
+
+
+def test_its_repr_tells_all(message: Message[str]) -> None:
+    assert repr(message) == "<Message 7, urgent, delivery 1: 'hello'>"
+
+
+def test_it_is_generic_for_type_checkers() -> None:
+    assert Message[int].__origin__ is Message  # type: ignore[misc]
+
+
+@pytest.mark.parametrize("verb", ["ack", "nack"])
+def test_one_that_came_about_otherwise_settles_nothing(verb: str) -> None:
+    queue: MessageQueue[Any] = MessageQueue(1)
+    queue.put("a")
+    queue.get()
+    with pytest.raises(KeyError):
+        getattr(queue, verb)(Message.__new__(Message))
+    assert queue.in_flight() == 1

@@ -1,0 +1,182 @@
+"""`put_many` is all or none; `get_many` waits for the first only; `ack_many` settles what it can and lists the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+from mtsid import Empty, Full, MessageQueue, NotInUse, ShutDown
+
+
+def filled(count: int, maxsize: int = 10) -> MessageQueue[int]:
+    queue: MessageQueue[int] = MessageQueue(maxsize)
+    queue.put_many(range(count))
+    return queue
+
+
+def bodies(messages: list[Any]) -> list[Any]:
+    return [message.body for message in messages]
+
+
+# In ---------------------------------------------------------------------------------------------------------------
+
+
+def test_put_many_returns_the_numbers_in_the_order_of_the_items() -> None:
+    queue: MessageQueue[str] = MessageQueue(10, first=5)
+    numbers = queue.put_many(["a", "b", "c"])
+    assert (numbers.dtype.name, numbers.tolist()) == ("uint32", [5, 6, 7])
+    assert [queue.peek(number) for number in numbers] == ["a", "b", "c"]
+
+
+def test_put_many_takes_anything_iterable() -> None:
+    queue: MessageQueue[Any] = MessageQueue(10)
+    queue.put_many(n for n in range(2))
+    queue.put_many({"x": 1})
+    queue.put_many(np.array([7]))
+    assert bodies(queue.get_many(9)) == [0, 1, "x", 7]
+
+
+def test_put_many_of_one_priority() -> None:
+    queue = filled(2)
+    queue.put_many([10, 11], priority="urgent")
+    assert bodies(queue.get_many(9)) == [10, 11, 0, 1]
+
+
+def test_put_many_without_room_for_all_puts_none() -> None:
+    queue = filled(8)
+    with pytest.raises(Full) as caught:
+        queue.put_many([1, 2, 3], False)
+    assert (caught.value.live, caught.value.capacity, caught.value.wanted) == (8, 10, 3)
+    assert len(queue) == 8
+    assert len(queue.put_many([1, 2], False)) == 2
+
+
+def test_more_than_the_queue_can_ever_hold_is_full_at_once() -> None:
+    queue = filled(0)
+    with pytest.raises(Full):
+        queue.put_many(range(11))
+    with pytest.raises(Full):
+        queue.put_many(range(11), timeout=None)
+    assert len(queue) == 0
+
+
+def test_put_many_of_nothing_is_an_empty_array_even_when_full() -> None:
+    queue = filled(10)
+    assert queue.put_many([]).shape == (0,)
+
+
+def test_an_iterable_that_fails_puts_nothing() -> None:
+    def items() -> Iterator[int]:
+        yield 1
+        raise RuntimeError("no more")
+
+    queue = filled(1)
+    with pytest.raises(RuntimeError, match="no more"):
+        queue.put_many(items())
+    assert len(queue) == 1
+
+
+@pytest.mark.parametrize("count", [255, 256, 257, 1000, 70_000])
+def test_put_many_makes_memory_as_it_needs_it(count: int) -> None:
+    queue = filled(0, maxsize=70_000)
+    queue.put(-1)
+    numbers = queue.put_many(range(min(count, 69_999)))
+    assert len(set(numbers.tolist())) == len(numbers)
+    assert bodies(queue.get_many(70_000)) == [-1, *range(len(numbers))]
+    queue.audit()
+
+
+# Out --------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("most, got", [(1, [0]), (3, [0, 1, 2]), (4, [0, 1, 2, 3]), (5, [0, 1, 2, 3]), (2**70, [0, 1, 2, 3])])
+def test_get_many_gets_what_there_is_up_to_so_many(most: int, got: list[int]) -> None:
+    queue = filled(4)
+    assert bodies(queue.get_many(most)) == got
+    assert queue.in_flight() == len(got)
+
+
+def test_get_many_of_none_takes_nothing_and_does_not_wait() -> None:
+    assert MessageQueue(1).get_many(0) == []
+
+
+def test_get_many_of_an_empty_queue_is_empty() -> None:
+    queue = filled(1)
+    queue.get()
+    with pytest.raises(Empty) as caught:
+        queue.get_many(5, False)
+    assert caught.value.in_flight == 1
+
+
+def test_each_message_of_get_many_is_a_receipt_of_its_own() -> None:
+    queue = filled(3)
+    first, second, third = queue.get_many(3)
+    queue.nack(second)
+    queue.ack(first)
+    queue.ack(third)
+    assert bodies(queue.get_many(3)) == [1]
+
+
+# Settled ----------------------------------------------------------------------------------------------------------
+
+
+def test_ack_many_takes_messages_and_numbers_mixed() -> None:
+    queue = filled(5)
+    messages = queue.get_many(3)
+    queue.ack_many([messages[2], 1, messages[1], 5])
+    assert queue.snapshot()["mtsid"].tolist() == [4]
+
+
+@pytest.mark.parametrize("spelling", [tuple, iter, list])
+def test_ack_many_takes_any_sequence(spelling: Any) -> None:
+    queue = filled(3)
+    queue.ack_many(spelling(queue.get_many(3)))
+    assert len(queue) == 0
+
+
+def test_ack_many_takes_an_array_of_numbers() -> None:
+    queue: MessageQueue[int] = MessageQueue(100)
+    queue.ack_many(queue.put_many(range(100)))
+    assert len(queue) == 0
+
+
+def test_ack_many_skips_what_is_not_live_settles_the_rest_and_lists_the_refused() -> None:
+    queue, other = filled(6), filled(1)
+    messages = queue.get_many(4)
+    foreign = other.get()
+    queue.ack(messages[0])
+    queue.nack(messages[1])
+    keys = [foreign, messages[3], 9, messages[0], 6, messages[1]]
+    with pytest.raises(NotInUse) as caught:
+        queue.ack_many(keys)
+    assert caught.value.refused == (foreign, 9, messages[0], messages[1])
+    assert queue.snapshot()["mtsid"].tolist() == [2, 5, 3]
+    other.ack(foreign)
+
+
+def test_ack_many_of_nothing_does_nothing() -> None:
+    queue = filled(1)
+    queue.ack_many([])
+    assert len(queue) == 1
+
+
+def test_ack_many_of_thousands() -> None:
+    queue: MessageQueue[int] = MessageQueue(5000)
+    queue.put_many(range(5000))
+    messages = queue.get_many(5000)
+    queue.ack_many(messages[::2])
+    with pytest.raises(NotInUse) as caught:
+        queue.ack_many(messages)
+    assert caught.value.refused == tuple(messages[::2])
+    assert queue.audit().free == 5000
+
+
+def test_put_many_after_a_shutdown_puts_nothing() -> None:
+    queue = filled(1)
+    queue.shutdown()
+    with pytest.raises(ShutDown):
+        queue.put_many([1, 2])
+    assert len(queue) == 1
