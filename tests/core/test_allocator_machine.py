@@ -176,5 +176,5 @@ class AllocatorMachine(RuleBasedStateMachine):
 
 TestAllocatorMachine = AllocatorMachine.TestCase
 TestAllocatorMachine.settings = settings(
-    deadline=None, max_examples=150, stateful_step_count=40, suppress_health_check=list(HealthCheck), database=None
+    deadline=None, max_examples=300, stateful_step_count=40, suppress_health_check=list(HealthCheck), database=None
 )

@@ -295,7 +295,7 @@ TestRacyClaim = RacyClaim.TestCase
 TestUncheckedWrap = UncheckedWrap.TestCase
 TestPrematureStrip = PrematureStrip.TestCase
 for _case, _examples in (
-    (TestQueueMachine, 150),
+    (TestQueueMachine, 300),
     (TestDoubleRelease, 40),
     (TestRacyClaim, 40),
     (TestUncheckedWrap, 40),
@@ -308,3 +308,4 @@ for _case, _examples in (
         suppress_health_check=list(HealthCheck),
         database=None,
     )
+del _case

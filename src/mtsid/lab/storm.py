@@ -6,7 +6,6 @@ in is counted against what comes out, and the queue is audited with messages in 
 
 from __future__ import annotations
 
-import math
 import os
 import sys
 import threading
@@ -184,7 +183,7 @@ def storm(queue: Storable, *, threads: int = 4, seconds: float = 2.0, stop_at_du
         raise ValueError(f"threads must be at least 1, but is {threads}")
     if isinstance(seconds, bool) or not isinstance(seconds, (int, float)):
         raise TypeError(f"seconds must be a number, not {type(seconds).__name__!r}")
-    if not (math.isfinite(seconds) and 0 < seconds <= threading.TIMEOUT_MAX):
+    if not 0 < seconds <= threading.TIMEOUT_MAX:  # NaN is neither
         raise ValueError(f"seconds must be positive and finite, but is {seconds!r}")
     if len(queue):
         raise ValueError(f"a storm needs an empty queue, and this one holds {len(queue)}: drain it, or make a new one")
