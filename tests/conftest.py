@@ -17,6 +17,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -85,6 +86,9 @@ def run_threads() -> Callable[..., None]:
             except BaseException as error:
                 failures.append(error)
 
+        # With a GIL, threads must change often to meet at all.
+        interval = sys.getswitchinterval()
+        sys.setswitchinterval(1e-5)
         threads = [threading.Thread(target=guarded, args=(worker,), daemon=True) for worker in workers]
         deadline = time.monotonic() + seconds
         for thread in threads:
@@ -93,6 +97,7 @@ def run_threads() -> Callable[..., None]:
             # In short turns: once a worker has failed, the others may wait for it in vain.
             while thread.is_alive() and time.monotonic() < deadline and not failures:
                 thread.join(0.1)
+        sys.setswitchinterval(interval)
         if failures:
             raise failures[0]
         if any(thread.is_alive() for thread in threads):
@@ -139,3 +144,44 @@ def in_child(tmp_path: Path) -> Callable[..., str]:
         return done.stdout
 
     return run
+
+
+# The contracts of tests/compare: each cell of a module's TABLE is a test, `promise` by `version`, `broken` or not.
+
+#: What says that a promise was broken. Anything else, a crash above all, is a failure in every version.
+BROKEN = (AssertionError, pytest.fail.Exception)
+
+
+def cells(table: str) -> list[tuple[str, str, bool]]:
+    head, *lines = table.strip("\n").splitlines()
+    versions = head.split()
+    rows = [line.split() for line in lines]
+    return [(row[0], version, mark == "x") for row in rows for version, mark in zip(versions, row[1:], strict=True)]
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if {"promise", "version", "broken"} <= set(metafunc.fixturenames):
+        metafunc.parametrize("promise, version, broken", cells(metafunc.module.TABLE))
+
+
+@pytest.fixture
+def marks(request: pytest.FixtureRequest) -> dict[str, int]:
+    """How many promises each version breaks, by the table."""
+    count: dict[str, int] = {}
+    for _, version, broken in cells(request.module.TABLE):
+        count[version] = count.get(version, 0) + broken
+    return count
+
+
+@pytest.fixture
+def hold() -> Callable[[Callable[[Any], None], Any, bool], None]:
+    """`hold(promise, make, broken)`: fail unless it is kept, or broken, as the table says."""
+
+    def check(promise: Callable[[Any], None], make: Any, broken: bool) -> None:
+        if not broken:
+            promise(make)
+            return
+        with pytest.raises(BROKEN):
+            promise(make)
+
+    return check

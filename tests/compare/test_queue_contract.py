@@ -1,7 +1,7 @@
-"""One contract for `MessageQueue`, held against SP2 and against each defect of 4.0. The table is the point of this file.
+"""One contract for `MessageQueue`, held against SP2 and each defect of 4.0. The table is the point.
 
-A row is a promise, a column a version; `x` says that the version breaks the promise. SP2 keeps them all. A defect breaks exactly what
-its column lists: a listed promise that holds fails the test as much as an unlisted one that breaks.
+A row is a promise, a column a version; `x` says that it breaks the promise. SP2 keeps them all. A defect breaks
+exactly what its column lists: a listed promise that holds fails the test as much as an unlisted one that breaks.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def distinct(queue: Any) -> bool:
 
 
 def outage(make: Make) -> Any:
-    """A transfer is broken off with a backlog behind it, and the next message enters: a, b and c wait, in this order."""
+    """A transfer is broken off with a backlog behind it, and the next message enters: a, b, c wait."""
     queue = make(10)
     queue.put("a")
     queue.put("b")
@@ -134,18 +134,23 @@ def a_second_ack_is_stale(make: Make) -> None:
     queue.put("a")
     message = queue.get()
     queue.ack(message)
-    pytest.raises(Stale, lambda: queue.ack(message))
+    with pytest.raises(Stale):
+        queue.ack(message)
 
 
 def a_second_ack_by_number_is_refused(make: Make) -> None:
     queue = make(10)
     queue.put("a")
     queue.ack(1)
-    assert pytest.raises(NotInUse, lambda: queue.ack(1)).value.id == 1
+    with pytest.raises(NotInUse) as caught:
+        queue.ack(1)
+    assert caught.value.id == 1
 
 
 def an_ack_of_what_never_entered_is_refused(make: Make) -> None:
-    assert pytest.raises(NotInUse, lambda: make(10).ack(7)).value.id == 7
+    with pytest.raises(NotInUse) as caught:
+        make(10).ack(7)
+    assert caught.value.id == 7
 
 
 def a_second_ack_makes_no_twin(make: Make) -> None:
@@ -164,7 +169,8 @@ def the_ack_of_a_deleted_message_is_stale(make: Make) -> None:
     queue.put("a")
     message = queue.get()
     assert queue.delete(message.mtsid) == "a"
-    pytest.raises(Stale, lambda: queue.ack(message))
+    with pytest.raises(Stale):
+        queue.ack(message)
 
 
 def ack_many_lists_what_was_not_live(make: Make) -> None:
@@ -172,7 +178,9 @@ def ack_many_lists_what_was_not_live(make: Make) -> None:
     queue.put_many("abc")
     first, second, third = queue.get_many(3)
     queue.ack(second)
-    refusal = pytest.raises(NotInUse, lambda: queue.ack_many([first, second, 9, third])).value
+    with pytest.raises(NotInUse) as caught:
+        queue.ack_many([first, second, 9, third])
+    refusal = caught.value
     assert refusal.refused == (second, 9)
 
 
@@ -181,7 +189,8 @@ def a_second_nack_is_stale(make: Make) -> None:
     queue.put("a")
     message = queue.get()
     queue.nack(message)
-    pytest.raises(Stale, lambda: queue.nack(message))
+    with pytest.raises(Stale):
+        queue.nack(message)
 
 
 def the_ack_of_another_queues_message_is_stale(make: Make) -> None:
@@ -189,7 +198,8 @@ def the_ack_of_another_queues_message_is_stale(make: Make) -> None:
     queue.put("a")
     other.put("a")
     queue.get()
-    pytest.raises(Stale, lambda: queue.ack(other.get()))
+    with pytest.raises(Stale):
+        queue.ack(other.get())
 
 
 def the_ack_of_a_returned_message_is_stale(make: Make) -> None:
@@ -197,9 +207,11 @@ def the_ack_of_a_returned_message_is_stale(make: Make) -> None:
     queue.put("a")
     message = queue.get()
     queue.nack(message)
-    pytest.raises(Stale, lambda: queue.ack(message))
+    with pytest.raises(Stale):
+        queue.ack(message)
     queue.get()
-    pytest.raises(Stale, lambda: queue.ack(message))
+    with pytest.raises(Stale):
+        queue.ack(message)
 
 
 def a_message_keeps_its_number(make: Make) -> None:
@@ -233,14 +245,17 @@ def full_comes_at_maxsize_and_not_before(make: Make) -> None:
     queue = make(10)
     for n in range(10):
         queue.put_nowait(n)
-    refusal = pytest.raises(Full, lambda: queue.put_nowait(10)).value
+    with pytest.raises(Full) as caught:
+        queue.put_nowait(10)
+    refusal = caught.value
     assert (refusal.live, refusal.capacity) == (10, 10)
 
 
 def put_many_is_all_or_none(make: Make) -> None:
     queue = make(10)
     queue.put_many(range(8))
-    pytest.raises(Full, lambda: queue.put_many(range(3), False))
+    with pytest.raises(Full):
+        queue.put_many(range(3), False)
     assert len(queue) == 8
 
 
@@ -252,7 +267,8 @@ def nothing_is_lost_in_an_outage(make: Make) -> None:
         bodies.append(message.body)
         queue.ack(message)
     assert bodies == ["a", "b", "c"]
-    pytest.raises(Empty, queue.get_nowait)
+    with pytest.raises(Empty):
+        queue.get_nowait()
 
 
 def a_queue_that_ran_dry_is_sound(make: Make) -> None:
@@ -268,7 +284,9 @@ def a_shutdown_returns_what_it_discards(make: Make) -> None:
     queue.put_many("abc")
     message = queue.get()
     assert queue.shutdown(immediate=True) == ["b", "c"]
-    assert pytest.raises(ShutDown, lambda: queue.nack(message)).value.discarded == ("a",)
+    with pytest.raises(ShutDown) as caught:
+        queue.nack(message)
+    assert caught.value.discarded == ("a",)
     assert len(queue) == 0
 
 
@@ -276,9 +294,12 @@ def bad_input_changes_nothing(make: Make) -> None:
     queue = make(10)
     queue.put("a")
     for bad in (True, 1.0, "1", None):
-        pytest.raises(TypeError, lambda bad=bad: queue.ack(bad))  # type: ignore[misc]
-        pytest.raises(TypeError, lambda bad=bad: queue.ack_many([1, bad]))  # type: ignore[misc]
-    pytest.raises(ValueError, lambda: queue.ack_many([1, 1]))
+        with pytest.raises(TypeError):
+            queue.ack(bad)
+        with pytest.raises(TypeError):
+            queue.ack_many([1, bad])
+    with pytest.raises(ValueError):
+        queue.ack_many([1, 1])
     assert queue.snapshot()["mtsid"].tolist() == [1]
 
 

@@ -43,7 +43,18 @@ def test_the_default_range_is_1_to_65535() -> None:
 
 @pytest.mark.parametrize(
     ("first", "last"),
-    [(0, 0), (7, 7), (LARGEST, LARGEST), (0, 31), (0, 32), (1, 32), (5, 70), (LARGEST - 40, LARGEST), (0, 2047), (3, 4100)],
+    [
+        (0, 0),
+        (7, 7),
+        (LARGEST, LARGEST),
+        (0, 31),
+        (0, 32),
+        (1, 32),
+        (5, 70),
+        (LARGEST - 40, LARGEST),
+        (0, 2047),
+        (3, 4100),
+    ],
 )
 @pytest.mark.parametrize("order", ["cyclic", "lowest"])
 def test_exactly_the_ids_of_the_range_are_handed_out(first: int, last: int, order: Any) -> None:

@@ -21,7 +21,21 @@ for _defect in ("premature-strip", "double-release", "racy-claim", "unchecked-wr
     QUEUES[_defect] = lambda *args, _defect=_defect, **kwargs: v40.MessageQueue(*args, defect=_defect, **kwargs)
 
 NAN = float("nan")
-NO_INTEGERS: list[Any] = [True, False, np.True_, 1.0, NAN, "1", b"1", None, [1], 1j, Decimal(1), Fraction(1), np.float64(1)]
+NO_INTEGERS: list[Any] = [
+    True,
+    False,
+    np.True_,
+    1.0,
+    NAN,
+    "1",
+    b"1",
+    None,
+    [1],
+    1j,
+    Decimal(1),
+    Fraction(1),
+    np.float64(1),
+]
 NO_TIMEOUTS: list[tuple[Any, type[Exception]]] = [
     (-1, ValueError),
     (-0.001, ValueError),
@@ -102,7 +116,9 @@ def test_an_allocators_bound_is_an_integer(make_allocator: Callable[..., Any], b
         make_allocator(1, 9, exclude=[bad])
 
 
-@pytest.mark.parametrize("first, last", [(5, 4), (-1, 4), (0, 2**32), (2**32, 2**32), (2**70, 2**71), (-(2**70), 5), (1, -1)])
+@pytest.mark.parametrize(
+    ("first", "last"), [(5, 4), (-1, 4), (0, 2**32), (2**32, 2**32), (2**70, 2**71), (-(2**70), 5), (1, -1)]
+)
 def test_an_allocators_range_lies_within_32_bits_and_runs_upwards(
     make_allocator: Callable[..., Any], first: int, last: int
 ) -> None:
@@ -111,7 +127,7 @@ def test_an_allocators_range_lies_within_32_bits_and_runs_upwards(
 
 
 @pytest.mark.parametrize(
-    "exclude, error",
+    ("exclude", "error"),
     [
         (5, TypeError),
         (None, TypeError),
@@ -125,12 +141,16 @@ def test_an_allocators_range_lies_within_32_bits_and_runs_upwards(
         (np.array([1.0]), TypeError),
     ],
 )
-def test_exclusions_are_ids_and_leave_one(make_allocator: Callable[..., Any], exclude: Any, error: type[Exception]) -> None:
+def test_exclusions_are_ids_and_leave_one(
+    make_allocator: Callable[..., Any], exclude: Any, error: type[Exception]
+) -> None:
     with pytest.raises(error):
         make_allocator(1, 9, exclude=exclude)
 
 
-@pytest.mark.parametrize("order, error", [("random", ValueError), ("", ValueError), (None, TypeError), (1, TypeError)])
+@pytest.mark.parametrize(
+    ("order", "error"), [("random", ValueError), ("", ValueError), (None, TypeError), (1, TypeError)]
+)
 def test_an_order_is_cyclic_or_lowest(make_allocator: Callable[..., Any], order: Any, error: type[Exception]) -> None:
     with pytest.raises(error, match="'cyclic' or 'lowest'"):
         make_allocator(1, 9, order=order)
@@ -145,7 +165,8 @@ def test_a_queues_size_and_first_are_integers(make_queue: Callable[..., Any], ba
 
 
 @pytest.mark.parametrize(
-    "maxsize, first", [(-1, 1), (2**32, 0), (2**70, 1), (-(2**70), 1), (5, -1), (5, 2**32), (5, 2**70), (2, 2**32 - 1)]
+    ("maxsize", "first"),
+    [(-1, 1), (2**32, 0), (2**70, 1), (-(2**70), 1), (5, -1), (5, 2**32), (5, 2**70), (2, 2**32 - 1)],
 )
 def test_a_queues_numbers_lie_within_32_bits(make_queue: Callable[..., Any], maxsize: int, first: int) -> None:
     with pytest.raises(ValueError):
@@ -157,7 +178,7 @@ def test_a_queue_without_a_bound_is_refused_with_the_reason(make_queue: Callable
         make_queue(0)
 
 
-@pytest.mark.parametrize("kind, known", [(v40.Allocator, "double-release"), (v40.MessageQueue, "premature-strip")])
+@pytest.mark.parametrize(("kind", "known"), [(v40.Allocator, "double-release"), (v40.MessageQueue, "premature-strip")])
 def test_a_defect_is_one_of_those_that_are_known(kind: Any, known: str) -> None:
     with pytest.raises(ValueError, match=known):
         kind(defect="none")
@@ -213,7 +234,7 @@ def test_fewer_than_none_is_a_value_error(allocator: Any, n: int) -> None:
     assert state_of(allocator) == before
 
 
-@pytest.mark.parametrize("timeout, error", NO_TIMEOUTS)
+@pytest.mark.parametrize(("timeout", "error"), NO_TIMEOUTS)
 def test_an_allocators_timeout_is_seconds_or_none(allocator: Any, timeout: Any, error: type[Exception]) -> None:
     before = state_of(allocator)
     with pytest.raises(error, match="timeout"):
@@ -221,7 +242,7 @@ def test_an_allocators_timeout_is_seconds_or_none(allocator: Any, timeout: Any, 
     assert state_of(allocator) == before
 
 
-@pytest.mark.parametrize("bad, error", NO_IDS)
+@pytest.mark.parametrize(("bad", "error"), NO_IDS)
 @pytest.mark.parametrize("verb", ["release_many", "reserve_many"])
 def test_a_bulk_call_with_bad_ids_changes_nothing(allocator: Any, verb: str, bad: Any, error: type[Exception]) -> None:
     before = state_of(allocator)
@@ -266,12 +287,12 @@ def test_an_mtsid_outside_the_range_is_not_in_use(queue: Any, verb: str, outside
 def test_an_operators_verb_takes_a_number_not_a_delivery(queue: Any, verb: str) -> None:
     message = queue.get()
     before = state_of(queue)
-    with pytest.raises(TypeError, match="message.mtsid"):
+    with pytest.raises(TypeError, match=r"message\.mtsid"):
         getattr(queue, verb)(message)
     assert state_of(queue) == before
 
 
-@pytest.mark.parametrize("timeout, error", NO_TIMEOUTS)
+@pytest.mark.parametrize(("timeout", "error"), NO_TIMEOUTS)
 def test_a_queues_timeout_is_seconds_or_none(queue: Any, timeout: Any, error: type[Exception]) -> None:
     before = state_of(queue)
     for call in (
@@ -285,7 +306,7 @@ def test_a_queues_timeout_is_seconds_or_none(queue: Any, timeout: Any, error: ty
     assert state_of(queue) == before
 
 
-@pytest.mark.parametrize("timeout, error", NO_TIMEOUTS)
+@pytest.mark.parametrize(("timeout", "error"), NO_TIMEOUTS)
 def test_without_block_the_timeout_is_ignored(queue: Any, timeout: Any, error: type[Exception]) -> None:
     queue.put("d", False, timeout)
     queue.put_many(["e"], False, timeout)
@@ -294,8 +315,15 @@ def test_without_block_the_timeout_is_ignored(queue: Any, timeout: Any, error: t
 
 
 @pytest.mark.parametrize(
-    "priority, error",
-    [("high", ValueError), ("", ValueError), ("Urgent", ValueError), (None, TypeError), (1, TypeError), (b"urgent", TypeError)],
+    ("priority", "error"),
+    [
+        ("high", ValueError),
+        ("", ValueError),
+        ("Urgent", ValueError),
+        (None, TypeError),
+        (1, TypeError),
+        (b"urgent", TypeError),
+    ],
 )
 def test_a_priority_is_one_of_three(queue: Any, priority: Any, error: type[Exception]) -> None:
     before = state_of(queue)
@@ -333,7 +361,7 @@ def test_put_many_wants_several(queue: Any, items: Any) -> None:
     assert state_of(queue) == before
 
 
-@pytest.mark.parametrize("bad, error", [row for row in NO_IDS if not isinstance(row[0], np.ndarray | np.generic)])
+@pytest.mark.parametrize(("bad", "error"), [row for row in NO_IDS if not isinstance(row[0], np.ndarray | np.generic)])
 def test_ack_many_with_bad_keys_changes_nothing(queue: Any, bad: Any, error: type[Exception]) -> None:
     before = state_of(queue)
     with pytest.raises(error) as caught:

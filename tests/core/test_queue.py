@@ -1,4 +1,4 @@
-"""Promises of `MessageQueue`: entry, delivery, settlement, an operator's hand, counts. Order and shutdown have their files."""
+"""Promises of `MessageQueue`: entry, delivery, settlement, the operator's verbs, counts."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_a_message_keeps_its_number_until_it_leaves() -> None:
     assert rows(queue) == [(2, "waiting", "normal", 0)]
 
 
-@pytest.mark.parametrize("maxsize, first", [(1, 0), (1, 1), (3, 0), (1, LARGEST), (4, LARGEST - 3), (600, 5)])
+@pytest.mark.parametrize(("maxsize", "first"), [(1, 0), (1, 1), (3, 0), (1, LARGEST), (4, LARGEST - 3), (600, 5)])
 def test_exactly_the_numbers_of_the_range_are_given(maxsize: int, first: int) -> None:
     queue: MessageQueue[int] = MessageQueue(maxsize, first=first)
     for turn in range(3):
@@ -282,7 +282,9 @@ def test_delete_in_flight_frees_the_number_at_once_and_the_holders_ack_is_stale(
 # Full and empty ---------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("call", [lambda q: q.put("x", False), lambda q: q.put_nowait("x"), lambda q: q.put("x", timeout=0.001)])
+@pytest.mark.parametrize(
+    "call", [lambda q: q.put("x", False), lambda q: q.put_nowait("x"), lambda q: q.put("x", timeout=0.001)]
+)
 def test_full_says_how_full(call: Callable[[MessageQueue[Any]], object]) -> None:
     queue = filled("a", "b", maxsize=2)
     queue.get()

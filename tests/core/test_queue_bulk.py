@@ -92,7 +92,9 @@ def test_put_many_makes_memory_as_it_needs_it(count: int) -> None:
 # Out --------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("most, got", [(1, [0]), (3, [0, 1, 2]), (4, [0, 1, 2, 3]), (5, [0, 1, 2, 3]), (2**70, [0, 1, 2, 3])])
+@pytest.mark.parametrize(
+    ("most", "got"), [(1, [0]), (3, [0, 1, 2]), (4, [0, 1, 2, 3]), (5, [0, 1, 2, 3]), (2**70, [0, 1, 2, 3])]
+)
 def test_get_many_gets_what_there_is_up_to_so_many(most: int, got: list[int]) -> None:
     queue = filled(4)
     assert bodies(queue.get_many(most)) == got

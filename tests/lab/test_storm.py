@@ -72,6 +72,13 @@ def test_each_defect_shows_and_nothing_is_lost(defect: str) -> None:
     assert len(queue) == 0
 
 
+def test_one_message_is_kept_until_the_numbers_have_come_round() -> None:
+    queue: v40.MessageQueue[int] = v40.MessageQueue(8192, defect="unchecked-wrap")
+    report = storm(queue, threads=1, seconds=PATIENCE, stop_at_duplicate=True)
+    assert report.first_duplicate is not None
+    assert report.puts < 2 * 8192
+
+
 def test_the_first_duplicate_names_two_messages_and_their_holders() -> None:
     report = storm(v40.MessageQueue(defect="racy-claim"), threads=4, seconds=PATIENCE, stop_at_duplicate=True)
     twins = report.first_duplicate
@@ -115,6 +122,19 @@ def test_the_report_fits_80_columns() -> None:
         assert ("All is well" in text) == report.sound
         if report.first_duplicate:
             assert " ".join(report.first_duplicate.story().split()) in text
+
+
+class Named(v40.MessageQueue[int]):
+    defect = "racy-claim"
+
+
+def test_a_queue_that_says_its_defect_has_it_explained() -> None:
+    report = storm(Named(defect="racy-claim"), threads=4, seconds=PATIENCE, stop_at_duplicate=True)
+    assert report.defect == "racy-claim"
+    text = " ".join(printed(report).split())
+    assert "4.0 with racy-claim" in text
+    assert "claims it in two steps" in text
+    assert "mtsid storm --defect racy-claim" not in text  # nothing that was just done
 
 
 class Faulty:
@@ -233,7 +253,7 @@ def test_what_the_queue_raises_ends_the_storm() -> None:
 
 
 def test_ctrl_c_ends_a_storm_with_its_report() -> None:
-    timer = threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT))
+    timer = threading.Timer(1.0, os.kill, (os.getpid(), signal.SIGINT))
     timer.start()
     report = storm(MessageQueue(), threads=2, seconds=60)
     timer.join()

@@ -403,7 +403,9 @@ cdef class Allocator:
         cdef int64_t i
         arrays = []
         while leaf < self.bits.leaf_count:
-            array = new_array(self.count() + 64)
+            # Just as large as needed when no other thread is at work: then nothing can fail once ids are released.
+            array = new_array(self.count())
+            arrays.append(array)
             PyObject_GetBuffer(array, &view, PyBUF_C_CONTIGUOUS)
             ids = <uint32_t*> view.buf
             got = bitmap_reset(&self.bits, &leaf, ids, len(array))
@@ -414,9 +416,12 @@ cdef class Allocator:
             for i in range(got):
                 ids[i] += <uint32_t> self.first
             PyBuffer_Release(&view)
-            arrays.append(array[:got])
             if self.waiting.needed():
                 self.waiting.wake(got)
+            if got < len(array):
+                arrays[len(arrays) - 1] = array[:got]
+        if len(arrays) == 1:
+            return arrays[0]
         return numpy.concatenate(arrays) if arrays else new_array(0)
 
     # Views -----------------------------------------------------------------------------------------------------------

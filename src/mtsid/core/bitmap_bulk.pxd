@@ -199,23 +199,23 @@ cdef inline int64_t bitmap_release_many(
     return 0
 
 
-cdef inline int64_t bitmap_reset(
-    Bitmap* self, uint64_t* leaf, uint32_t* ids, uint64_t room
-) noexcept nogil:
-    """Release every live id from `leaf` on, into `ids`, until fewer than 32 places are left. Returns how many, or BUSY.
+cdef inline int64_t bitmap_reset(Bitmap* self, uint64_t* leaf, uint32_t* ids, uint64_t room) noexcept nogil:
+    """Release every live id from `leaf` on, into `ids`, as long as a leaf's ids find room. Returns how many, or BUSY.
 
     It goes leaf by leaf, each one step, as a claim of its own: what a bulk claim holds half done must not be released.
     """
     cdef uint64_t got = 0
-    cdef uint32_t bits, taken
+    cdef uint32_t live
     if not claim_try(&self.claim):
         return BUSY
-    while leaf[0] < self.leaf_count and room - got >= 32:
-        bits = ~fixed_bits(self, leaf[0])
-        taken = bits ^ <uint32_t> release_bits(self, leaf[0], bits, True)
-        while taken:
-            ids[got] = <uint32_t> (leaf[0] << 5 | lowest_bit32(taken))
-            taken &= taken - 1
+    while leaf[0] < self.leaf_count:
+        live = <uint32_t> load_acquire(&self.leaves[leaf[0]]) & ~fixed_bits(self, leaf[0])  # L1
+        if count_bits(live) > room - got:
+            break
+        live ^= <uint32_t> release_bits(self, leaf[0], live, True)
+        while live:
+            ids[got] = <uint32_t> (leaf[0] << 5 | lowest_bit32(live))
+            live &= live - 1
             got += 1
         leaf[0] += 1
     claim_end(&self.claim)  # C0

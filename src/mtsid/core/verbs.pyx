@@ -336,9 +336,13 @@ cdef class QueueVerbs(Contents):
         messages.append(message)
         self.get_waiting(message, seconds)
         while len(messages) < most:
-            # What a step takes must have its place: a failed append would lose the message.
-            message = Message.__new__(Message)
-            messages.append(message)
+            # What a step takes must have its place first: a failed append would lose the message. Without memory for
+            # one more, those that there are will do.
+            try:
+                message = Message.__new__(Message)
+                messages.append(message)
+            except MemoryError:
+                break
             if self.try_get(message) < 0:
                 messages.pop()
                 break

@@ -35,6 +35,7 @@ from mtsid.v40.pool cimport (
     pool_give_back,
     pool_look_up,
     pool_open,
+    pool_unclaim,
     pool_unlist,
 )
 
@@ -198,7 +199,7 @@ cdef class Allocator:
             got += 1
         if got < want:
             for i in range(got):
-                pool_give_back(&self.pool, ids[i])
+                pool_unclaim(&self.pool, ids[i])
             self.pool.next = before
         monitor_leave(&self.monitor)
         return got

@@ -145,6 +145,14 @@ cdef inline void pool_claim(Pool* self, uint64_t number) noexcept nogil:
     self.next = number + 1 if number + 1 < self.size else 0
 
 
+cdef inline void pool_unclaim(Pool* self, uint64_t number) noexcept nogil:
+    """Undo a claim. A twin's number was not on the free list, save after a double release."""
+    self.holders[number] -= 1
+    self.held -= 1
+    if self.holders[number] == 0 or self.defect == DOUBLE_RELEASE:
+        pool_list(self, number)
+
+
 cdef inline bint pool_give_back(Pool* self, uint64_t number) noexcept nogil:
     """One holder less; on the free list when it was the last. False: nobody holds it, and nothing changed."""
     if self.holders[number] == 0:

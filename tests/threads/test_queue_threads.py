@@ -1,0 +1,249 @@
+"""`MessageQueue` under 2, 4 and 8 threads. A payload says who put it and as which: none is lost or doubled."""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from mtsid import Empty, Full, MessageQueue, NotInUse, ShutDown, Stale
+
+Threads = Callable[..., None]
+Payload = tuple[int, int]  # producer, sequence
+EACH = 2000
+
+
+def rising_per_producer(payloads: list[Payload]) -> bool:
+    latest: dict[int, int] = {}
+    for producer, sequence in payloads:
+        if latest.get(producer, -1) >= sequence:
+            return False
+        latest[producer] = sequence
+    return True
+
+
+def every_payload(producers: int, each: int = EACH) -> list[Payload]:
+    return [(producer, sequence) for producer in range(producers) for sequence in range(each)]
+
+
+def produce_singly(queue: MessageQueue[Payload], me: int) -> None:
+    for sequence in range(EACH):
+        queue.put((me, sequence))
+
+
+def produce_in_bulk(queue: MessageQueue[Payload], me: int) -> None:
+    chance, sequence = random.Random(me), 0
+    while sequence < EACH:
+        count = min(chance.randint(1, queue.maxsize), EACH - sequence)
+        numbers = queue.put_many([(me, sequence + n) for n in range(count)])
+        assert len(set(numbers.tolist())) == count
+        sequence += count
+
+
+def consume(queue: MessageQueue[Payload], got: list[Payload], take: Callable[[], list[Any]]) -> None:
+    while True:
+        try:
+            messages = take()
+        except ShutDown:
+            return
+        got += [message.body for message in messages]
+        for message in messages:
+            queue.ack(message)
+
+
+@pytest.mark.parametrize("produce", [produce_singly, produce_in_bulk])
+@pytest.mark.parametrize("maxsize", [1, 2, 7, 1000])
+@pytest.mark.parametrize("pairs", [1, 2, 4])
+def test_nothing_is_lost_or_doubled_and_each_producers_order_is_kept(
+    pairs: int, maxsize: int, produce: Callable[..., None], run_threads: Threads
+) -> None:
+    queue: MessageQueue[Payload] = MessageQueue(maxsize)
+    got: list[list[Payload]] = [[] for _ in range(pairs)]
+    producing = threading.Barrier(pairs, queue.shutdown)  # the last one to end shuts the queue down
+
+    def producer(me: int) -> None:
+        produce(queue, me)
+        producing.wait()
+
+    def consumer(mine: list[Payload], n: int) -> None:
+        consume(queue, mine, (lambda: queue.get_many(3)) if n % 2 else (lambda: [queue.get()]))
+
+    run_threads(
+        *[lambda n=n: producer(n) for n in range(pairs)],
+        *[lambda n=n: consumer(got[n], n) for n in range(pairs)],
+    )
+    assert all(rising_per_producer(mine) for mine in got)
+    assert sorted(payload for mine in got for payload in mine) == every_payload(pairs)
+    assert queue.audit().free == maxsize
+
+
+@pytest.mark.parametrize("threads", [2, 4, 8])
+def test_returns_and_deletions_between(threads: int, run_threads: Threads) -> None:
+    """Consumers send back half of what they get; an operator deletes; every message ends up in just one hand."""
+    queue: MessageQueue[Payload] = MessageQueue(50)
+    settled: list[Payload] = []
+    producing = threading.Barrier(threads // 2, queue.shutdown)
+
+    def producer(me: int) -> None:
+        for sequence in range(EACH):
+            queue.put((me, sequence))
+        producing.wait()
+
+    def consumer(seed: int) -> None:
+        chance = random.Random(seed)
+        while True:
+            try:
+                message = queue.get()
+            except ShutDown:
+                return
+            try:
+                if chance.random() < 0.4:
+                    queue.nack(message)
+                    continue
+                queue.ack(message)
+            except Stale:
+                continue  # the operator has it
+            settled.append(message.body)
+
+    def operator() -> None:
+        chance = random.Random(99)
+        while not producing.broken and (len(queue) or producing.n_waiting or len(settled) < EACH):
+            try:
+                settled.append(queue.delete(chance.randint(1, 50)))
+            except NotInUse:
+                queue.audit()
+
+    run_threads(
+        operator,
+        *[lambda n=n: producer(n) for n in range(threads // 2)],
+        *[lambda n=n: consumer(n) for n in range(threads // 2)],
+    )
+    assert sorted(settled) == every_payload(threads // 2)
+    assert queue.audit().free == 50
+
+
+@pytest.mark.parametrize("threads", [2, 4, 8])
+def test_one_delivery_is_settled_once(threads: int, run_threads: Threads) -> None:
+    queue: MessageQueue[int] = MessageQueue(1000)
+    queue.put_many(range(1000))
+    messages = queue.get_many(1000)
+    settled: list[int] = []
+
+    def settle(verb: Callable[[Any], None]) -> None:
+        for message in messages:
+            try:
+                verb(message)
+            except Stale:
+                continue
+            settled.append(message.body)
+
+    run_threads(*[lambda n=n: settle(queue.nack if n % 2 else queue.ack) for n in range(threads)])
+    assert sorted(settled) == list(range(1000))
+    queue.audit()
+
+
+@pytest.mark.parametrize("threads", [2, 4, 8])
+def test_of_many_bulk_acks_each_message_is_settled_once(threads: int, run_threads: Threads) -> None:
+    queue: MessageQueue[int] = MessageQueue(1000)
+    queue.put_many(range(1000))
+    messages = queue.get_many(1000)
+    refused: list[Any] = []
+
+    def settle() -> None:
+        try:
+            queue.ack_many(messages)
+        except NotInUse as error:
+            refused.extend(error.refused)
+
+    run_threads(*[settle] * threads)
+    assert len(refused) == 1000 * (threads - 1)
+    assert queue.audit().free == 1000
+
+
+@pytest.mark.parametrize("threads", [2, 4, 8])
+def test_views_are_exact_snapshots(threads: int, run_threads: Threads) -> None:
+    """Five messages go round and round: every view sees five, each number once."""
+    queue: MessageQueue[int] = MessageQueue(8)
+    queue.put_many(range(5))
+    done = [False]
+
+    def go_round() -> None:
+        while not done[0]:
+            try:
+                queue.nack(queue.get(False))
+            except Empty:
+                continue
+
+    def look() -> None:
+        try:
+            for _ in range(1000):
+                snapshot = queue.snapshot()
+                assert sorted(snapshot["mtsid"].tolist()) == [1, 2, 3, 4, 5]
+                assert len(queue) == 5
+                audit = queue.audit()
+                assert (audit.free, audit.waiting + audit.in_flight) == (3, 5)
+        finally:
+            done[0] = True
+
+    run_threads(look, *[go_round] * (threads - 1))
+
+
+@pytest.mark.parametrize("threads", [2, 4, 8])
+def test_full_and_empty_are_never_said_without_cause(threads: int, run_threads: Threads) -> None:
+    """As many messages as threads and room for them all: who has put one may get one, who has settled one may put."""
+    queue: MessageQueue[int] = MessageQueue(threads)
+
+    def work() -> None:
+        for n in range(EACH):
+            queue.put_nowait(n)
+            queue.ack(queue.get_nowait())
+
+    run_threads(*[work] * threads)
+    assert queue.audit().free == threads
+
+
+@pytest.mark.parametrize("threads", [2, 4, 8])
+def test_an_immediate_shutdown_in_the_thick_of_it_loses_nothing(threads: int, run_threads: Threads) -> None:
+    queue: MessageQueue[Payload] = MessageQueue(20)
+    entered: list[Payload] = []
+    left: list[Payload] = []
+
+    def producer(me: int) -> None:
+        for sequence in range(10**6):
+            try:
+                queue.put((me, sequence), False)
+            except Full:
+                continue
+            except ShutDown:
+                return
+            entered.append((me, sequence))
+
+    def consumer() -> None:
+        while True:
+            try:
+                message = queue.get()
+                if message.deliveries > 1 or message.body[1] % 3:
+                    queue.ack(message)
+                    left.append(message.body)
+                else:
+                    queue.nack(message)
+            except ShutDown as end:
+                left.extend(end.discarded)
+                if not end.discarded:
+                    return
+
+    def close() -> None:
+        while len(left) < 500:
+            pass
+        left.extend(queue.shutdown(immediate=True))
+
+    run_threads(
+        close,
+        *[lambda n=n: producer(n) for n in range(threads // 2)],
+        *[consumer] * (threads // 2),
+    )
+    assert sorted(left) == sorted(entered)
+    assert queue.audit().free == 20
