@@ -122,13 +122,15 @@ def eventually() -> Callable[[Callable[[], bool]], None]:
 
 @pytest.fixture
 def waiting(eventually: Callable[[Callable[[], bool]], None]) -> Callable[[int], None]:
-    """`waiting(n)`: return as soon as n threads stand in some line of the library's."""
+    """`waiting(n)`: return as soon as n threads of this test stand in some line of the library's."""
 
     def in_line() -> int:
         return sum(type(thing).__name__ == "Waiter" for thing in gc.get_objects())
 
+    before = in_line()  # a test that failed may have left some behind
+
     def wait(threads: int) -> None:
-        eventually(lambda: in_line() == threads)
+        eventually(lambda: in_line() - before == threads)
 
     return wait
 

@@ -295,12 +295,13 @@ def test_an_operators_verb_takes_a_number_not_a_delivery(queue: Any, verb: str) 
 @pytest.mark.parametrize(("timeout", "error"), NO_TIMEOUTS)
 def test_a_queues_timeout_is_seconds_or_none(queue: Any, timeout: Any, error: type[Exception]) -> None:
     before = state_of(queue)
-    for call in (
+    calls: list[Callable[[], object]] = [
         lambda: queue.put("d", timeout=timeout),
         lambda: queue.put_many(["d"], True, timeout),
         lambda: queue.get(True, timeout),
         lambda: queue.get_many(2, True, timeout),
-    ):
+    ]
+    for call in calls:
         with pytest.raises(error, match="timeout"):
             call()
     assert state_of(queue) == before
@@ -338,7 +339,12 @@ def test_a_priority_is_one_of_three(queue: Any, priority: Any, error: type[Excep
 @pytest.mark.parametrize("flag", ["yes", "", b"no"])
 def test_text_is_no_flag(queue: Any, flag: Any) -> None:
     before = state_of(queue)
-    for call in (lambda: queue.put("d", flag), lambda: queue.get(flag), lambda: queue.shutdown(flag)):
+    calls: list[Callable[[], object]] = [
+        lambda: queue.put("d", flag),
+        lambda: queue.get(flag),
+        lambda: queue.shutdown(flag),
+    ]
+    for call in calls:
         with pytest.raises(TypeError, match="true or false"):
             call()
     assert state_of(queue) == before

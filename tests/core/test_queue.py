@@ -392,7 +392,7 @@ def test_a_queue_is_generic_for_type_checkers_and_the_same_at_run_time() -> None
     queue = MessageQueue[int](3)
     assert type(queue) is MessageQueue
     assert queue.put(7) == 1
-    assert MessageQueue[int].__origin__ is MessageQueue  # type: ignore[misc]
+    assert MessageQueue[int].__origin__ is MessageQueue  # type: ignore[attr-defined]
 
 
 def test_a_second_init_is_refused_and_changes_nothing() -> None:

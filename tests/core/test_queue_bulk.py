@@ -151,7 +151,7 @@ def test_ack_many_skips_what_is_not_live_settles_the_rest_and_lists_the_refused(
     foreign = other.get()
     queue.ack(messages[0])
     queue.nack(messages[1])
-    keys = [foreign, messages[3], 9, messages[0], 6, messages[1]]
+    keys: list[Any] = [foreign, messages[3], 9, messages[0], 6, messages[1]]
     with pytest.raises(NotInUse) as caught:
         queue.ack_many(keys)
     assert caught.value.refused == (foreign, 9, messages[0], messages[1])

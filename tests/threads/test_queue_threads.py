@@ -29,6 +29,10 @@ def every_payload(producers: int, each: int = EACH) -> list[Payload]:
     return [(producer, sequence) for producer in range(producers) for sequence in range(each)]
 
 
+def end(queue: MessageQueue[Payload]) -> None:
+    queue.shutdown()
+
+
 def produce_singly(queue: MessageQueue[Payload], me: int) -> None:
     for sequence in range(EACH):
         queue.put((me, sequence))
@@ -62,7 +66,7 @@ def test_nothing_is_lost_or_doubled_and_each_producers_order_is_kept(
 ) -> None:
     queue: MessageQueue[Payload] = MessageQueue(maxsize)
     got: list[list[Payload]] = [[] for _ in range(pairs)]
-    producing = threading.Barrier(pairs, queue.shutdown)  # the last one to end shuts the queue down
+    producing = threading.Barrier(pairs, lambda: end(queue))  # by the last one
 
     def producer(me: int) -> None:
         produce(queue, me)
@@ -85,7 +89,7 @@ def test_returns_and_deletions_between(threads: int, run_threads: Threads) -> No
     """Consumers send back half of what they get; an operator deletes; every message ends up in just one hand."""
     queue: MessageQueue[Payload] = MessageQueue(50)
     settled: list[Payload] = []
-    producing = threading.Barrier(threads // 2, queue.shutdown)
+    producing = threading.Barrier(threads // 2, lambda: end(queue))
 
     def producer(me: int) -> None:
         for sequence in range(EACH):

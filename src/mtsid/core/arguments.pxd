@@ -3,13 +3,14 @@
 An integer is anything with `__index__` except bool: True as an id is a mistake far more often than a wish.
 """
 
-from cpython.buffer cimport PyBUF_C_CONTIGUOUS, PyBuffer_Release, PyObject_GetBuffer
+from cpython.buffer cimport PyBUF_STRIDES, PyBuffer_Release, PyObject_GetBuffer
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from cpython.float cimport PyFloat_AS_DOUBLE, PyFloat_CheckExact
 from cpython.long cimport PyLong_CheckExact
 from cpython.mem cimport PyMem_Calloc, PyMem_Free
 from libc.math cimport INFINITY, isnan
 from libc.stdint cimport int64_t, uint32_t, uint64_t
+from libc.string cimport memcpy
 
 
 cdef extern from "Python.h":
@@ -112,7 +113,7 @@ cdef inline list as_list(object ids, str name):
 
 
 cdef inline object as_integers(object ids, str name):
-    """Any iterable or flat array of integers as a list of its own, or as a contiguous uint32 array of its own."""
+    """Any iterable of integers as a list of its own; a flat array of integers as one of native uint32."""
     dtype = getattr(ids, "dtype", None)
     if dtype is None:
         return as_list(ids, name)
@@ -120,9 +121,11 @@ cdef inline object as_integers(object ids, str name):
         raise TypeError(f"{name} must hold integers, not {dtype}")
     if ids.ndim != 1:
         raise ValueError(f"{name} must have one dimension, but has {ids.ndim}")
+    if dtype.char == "I" and dtype.isnative and dtype.itemsize == 4:
+        return ids
     if len(ids) and (ids.min() < 0 or ids.max() > 0xFFFFFFFF):
         raise ValueError(f"{name} must lie within 0 .. 4294967295")
-    return ids.astype("uint32", order="C", copy=True)
+    return ids.astype("uint32")
 
 
 cdef inline bytes as_offsets(object ids, int64_t first, uint64_t size, str name):
@@ -133,27 +136,37 @@ cdef inline bytes as_offsets(object ids, int64_t first, uint64_t size, str name)
     cdef Py_buffer view
     cdef Py_ssize_t length, i
     cdef uint32_t* offsets
-    cdef uint32_t* source
+    cdef uint32_t number
     cdef int64_t value
     cdef bytes memory
     ids = as_integers(ids, name)
-    length = len(ids)
-    memory = PyBytes_FromStringAndSize(NULL, length * sizeof(uint32_t))
-    offsets = <uint32_t*> PyBytes_AS_STRING(memory)
     if type(ids) is list:
+        length = len(ids)
+        memory = PyBytes_FromStringAndSize(NULL, length * sizeof(uint32_t))
+        offsets = <uint32_t*> PyBytes_AS_STRING(memory)
         for i in range(length):
             value = as_integer(ids[i], "an id")
             if value < first or <uint64_t> (value - first) >= size:
                 raise ValueError(f"id {ids[i]!r} is outside the range {first} .. {first + <int64_t> size - 1}")
             offsets[i] = <uint32_t> (value - first)
         return memory
-    PyObject_GetBuffer(ids, &view, PyBUF_C_CONTIGUOUS)
-    source = <uint32_t*> view.buf
+    PyObject_GetBuffer(ids, &view, PyBUF_STRIDES)
+    if view.ndim != 1 or view.itemsize != sizeof(uint32_t):
+        PyBuffer_Release(&view)
+        raise TypeError(f"{name} must be a flat array of integers")
+    try:
+        length = view.shape[0]
+        memory = PyBytes_FromStringAndSize(NULL, length * sizeof(uint32_t))
+    except MemoryError:
+        PyBuffer_Release(&view)
+        raise
+    offsets = <uint32_t*> PyBytes_AS_STRING(memory)
     value = -1
     for i in range(length):
-        offsets[i] = source[i] - <uint32_t> first
-        if offsets[i] >= size or source[i] < first:
-            value = source[i]
+        memcpy(&number, <char*> view.buf + i * view.strides[0], sizeof(number))
+        offsets[i] = number - <uint32_t> first
+        if offsets[i] >= size or number < first:
+            value = number
             break
     PyBuffer_Release(&view)
     if value >= 0:

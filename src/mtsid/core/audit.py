@@ -1,14 +1,13 @@
 """What an audit of a queue counts."""
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from mtsid.errors import AuditError
 
 __all__ = ["Audit"]
 
 
-@dataclass(frozen=True)
-class Audit:
+class Audit(NamedTuple):
     """The places that ids were found in, at one instant.
 
     `free + waiting + in_flight == capacity`, each id in one place and none twice, or `check` raises.

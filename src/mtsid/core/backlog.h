@@ -10,7 +10,7 @@
 #include "monitor.h"
 
 #define MTSID_NONE UINT32_MAX
-#define MTSID_CHUNK 256 /* slots: 12 KB */
+#define MTSID_CHUNK 128 /* slots: 6 KB */
 
 enum { MTSID_FREE, MTSID_FRESH, MTSID_RETURNED, MTSID_IN_FLIGHT };
 
@@ -43,7 +43,7 @@ typedef struct {
     uint64_t waiting, in_flight;
     int closed;
     mtsid_line lines[3];
-    mtsid_slot **chunks;              /* [capacity / 256]: slots never move, and memory grows with use */
+    mtsid_slot **chunks;              /* [capacity / 128]: slots never move, and memory grows with use */
 } mtsid_backlog;
 
 static inline mtsid_slot *mtsid_slot_at(mtsid_backlog *self, uint64_t slot)

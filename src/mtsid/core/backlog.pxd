@@ -91,7 +91,7 @@ cdef inline void backlog_blank(Backlog* self) noexcept:
 
 cdef inline bint backlog_open(Backlog* self, uint64_t capacity) noexcept:
     """Room for so many messages, though no slots yet. False: no memory. `self` is blank; outside the monitor."""
-    # Eight bytes for 256 slots; untouched pages of a large table cost nothing.
+    # Eight bytes for 128 slots; untouched pages of a large table cost nothing.
     self.chunks = <Slot**> calloc((capacity + CHUNK - 1) // CHUNK, sizeof(Slot*))
     if self.chunks == NULL:
         return False

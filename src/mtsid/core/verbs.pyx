@@ -89,6 +89,28 @@ cdef inline double patience(object block, object timeout) except -1:
     return as_timeout(timeout)
 
 
+cdef int refuse_duplicates(list keys, Settling* steps) except -1:
+    """ValueError if a delivery or a number stands twice among the keys, or a message beside its own number."""
+    cdef Py_ssize_t i
+    numbers = set()
+    receipts = set()
+    for i in range(len(keys)):
+        if steps[i].receipt == UINT64_MAX:
+            continue
+        if steps[i].receipt == 0:
+            if index(keys[i]) in numbers:
+                raise ValueError(f"MTSID {keys[i]} stands twice in one call")
+            numbers.add(index(keys[i]))
+        elif steps[i].receipt in receipts:
+            raise ValueError(f"a delivery of message {(<Message> keys[i]).number} stands twice in one call")
+        else:
+            receipts.add(steps[i].receipt)
+    for i in range(len(keys)):
+        if steps[i].receipt not in (0, UINT64_MAX) and (<Message> keys[i]).number in numbers:
+            raise ValueError(f"message {(<Message> keys[i]).number} stands twice in one call, once by number")
+    return 0
+
+
 cdef class QueueVerbs(Contents):
     """What every message queue does; see `mtsid.MessageQueue`. Not for use by itself."""
 
@@ -442,32 +464,22 @@ cdef class QueueVerbs(Contents):
         cdef Py_ssize_t n = len(keys)
         cdef Py_ssize_t i, end
         cdef int64_t slot
-        cdef uint64_t receipt, live, room
+        cdef uint64_t receipt, last, live, room
         cdef bint closed = False
+        cdef bint rising = True
         cdef bytes memory = PyBytes_FromStringAndSize(NULL, n * sizeof(Settling))
         cdef Settling* steps = <Settling*> PyBytes_AS_STRING(memory)
-        numbers = set()
-        receipts = set()
+        receipt = 0
         for i in range(n):
+            last = receipt
             try:
                 steps[i].key = self.key_of(keys[i], &receipt)
             except NotInUse as error:
                 raise ValueError(str(error)) from None
             steps[i].receipt = receipt
-            if receipt == UINT64_MAX:
-                continue
-            if receipt == 0:
-                if index(keys[i]) in numbers:
-                    raise ValueError(f"MTSID {keys[i]} stands twice in one call")
-                numbers.add(index(keys[i]))
-            else:
-                if receipt in receipts:
-                    raise ValueError(f"a delivery of message {(<Message> keys[i]).number} stands twice in one call")
-                receipts.add(receipt)
-        if numbers and receipts:
-            for i in range(n):
-                if steps[i].receipt not in (0, UINT64_MAX) and (<Message> keys[i]).number in numbers:
-                    raise ValueError(f"message {(<Message> keys[i]).number} stands twice in one call, once by number")
+            rising = rising and last < receipt < UINT64_MAX
+        if not rising:  # messages in the order in which they were got have no duplicates
+            refuse_duplicates(keys, steps)
         i = 0
         while i < n:
             end = min(n, i + 64)  # so that no other thread waits for the whole batch

@@ -2,6 +2,7 @@
 
 from mtsid.lab.compare import Comparison, compare
 from mtsid.lab.ledger import AccountingError, Result
+from mtsid.lab.storm import StormReport, storm
 from mtsid.lab.traces import GeneratedDay, Row, Trace, TraceError, open_trace
 
 __all__ = [
@@ -10,8 +11,10 @@ __all__ = [
     "GeneratedDay",
     "Result",
     "Row",
+    "StormReport",
     "Trace",
     "TraceError",
     "compare",
     "open_trace",
+    "storm",
 ]

@@ -10,8 +10,6 @@ with, not to win.
 
 from operator import index
 
-import numpy
-
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from cpython.buffer cimport PyBUF_C_CONTIGUOUS, PyBuffer_Release, PyObject_GetBuffer
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
@@ -40,6 +38,18 @@ from mtsid.v40.pool cimport (
 )
 
 from mtsid.errors import Exhausted, InUse, NotInUse
+
+cdef object numpy = None
+
+
+cdef object get_numpy():
+    """numpy, imported at the first bulk call or view."""
+    global numpy
+    if numpy is None:
+        import numpy as module
+        numpy = module
+    return numpy
+
 
 DEFECTS = ("double-release", "racy-claim", "unchecked-wrap")
 
@@ -217,7 +227,7 @@ cdef class Allocator:
                 f"{n} ids are more than the range has ({self.capacity_}): ask for fewer, or widen the range",
                 live=len(self), capacity=self.capacity_, wanted=n,
             )
-        array = numpy.empty(want, numpy.uint32)
+        array = get_numpy().empty(want, "uint32")
         if want == 0:
             return array
         PyObject_GetBuffer(array, &view, PyBUF_C_CONTIGUOUS)
@@ -289,7 +299,7 @@ cdef class Allocator:
 
     def reset(self):
         """As `mtsid.Allocator.reset`; a twin is returned once for each of its holders. Numbers listed twice stay so."""
-        live = numpy.fromiter(self, numpy.uint32)
+        live = get_numpy().fromiter(self, "uint32")
         cdef uint64_t offset
         for id in live.tolist():
             offset = id - self.first
@@ -332,7 +342,7 @@ cdef class Allocator:
 
     def __iter__(self):
         """The live ids, rising; a twin once for each of its holders."""
-        holders = numpy.frombuffer(self.holders(), numpy.uint32)
+        holders = get_numpy().frombuffer(self.holders(), "uint32")
         live = numpy.nonzero(holders)[0]
         return iter((numpy.repeat(live, holders[live]) + self.first).tolist())
 
@@ -348,6 +358,11 @@ cdef class Allocator:
     def available(self) -> int:
         """How many times the free list could be asked: a number that is on it twice counts twice."""
         return self.pool.spares
+
+    @property
+    def defect(self) -> str:
+        """Which defect this allocator has."""
+        return DEFECTS[self.pool.defect]
 
     def __repr__(self) -> str:
         return (

@@ -16,7 +16,6 @@ double-release).
 """
 
 from collections import Counter
-from dataclasses import replace
 
 from cpython.object cimport PyObject
 from libc.stdint cimport UINT64_MAX, int64_t, uint32_t, uint64_t
@@ -204,10 +203,15 @@ cdef class MessageQueue(QueueVerbs):
                     f"{len(refused)} messages were not live, the rest is settled; see .refused", refused=refused
                 ) from None
 
+    @property
+    def defect(self) -> str:
+        """Which defect this queue has."""
+        return DEFECTS[self.pool.defect]
+
     # Views -----------------------------------------------------------------------------------------------------------
 
     cdef object find_everything(self):
         snapshot = self.snapshot()
         holders = Counter(snapshot["mtsid"].tolist())
         duplicates = tuple(sorted([(mtsid, count) for mtsid, count in holders.items() if count > 1]))
-        return replace(QueueVerbs.find_everything(self), duplicates=duplicates)
+        return QueueVerbs.find_everything(self)._replace(duplicates=duplicates)
