@@ -22,7 +22,9 @@ cdef class Allocator:
     cdef int64_t first          # the id at offset 0
     cdef uint64_t capacity_     # ids in the range, less the excluded ones
 
-    # The id, or EXHAUSTED. Never blocks, save for a bulk claim that another thread has half done.
+    # On a GIL build the first of these calls takes the GIL once: do not hold a lock that a holder of the GIL may want.
+
+    # The id, or EXHAUSTED. Blocks only while another thread has a bulk claim half done.
     cdef int64_t acquire_id(self) noexcept nogil
     # 0, or NOT_LIVE: then nothing changed. Takes the GIL only to wake a Python thread that waits for an id.
     cdef int64_t release_id(self, uint32_t id) noexcept nogil

@@ -9,6 +9,7 @@ It must not know: what an id stands for.
 
 from operator import index
 
+cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING
 from cpython.buffer cimport PyBUF_C_CONTIGUOUS, PyBuffer_Release, PyObject_GetBuffer
 from cpython.object cimport PyObject
@@ -16,8 +17,8 @@ from cpython.ref cimport Py_DECREF
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc
 
-from mtsid.core.arguments cimport as_integer, as_offsets, as_range, as_timeout, has_duplicate
-from mtsid.core.atomic cimport load_acquire, load_relaxed, store_relaxed, thread_yield
+from mtsid.core.arguments cimport as_integer, as_offsets, as_range, as_timeout, has_duplicate, shown
+from mtsid.core.atomic cimport load_acquire, store_release, thread_yield
 from mtsid.core.bitmap cimport (
     BUSY,
     EXHAUSTED,
@@ -50,7 +51,7 @@ from mtsid.errors import AuditError, Exhausted, InUse, NotInUse
 
 cdef extern from "Python.h":
     # As a plain pointer, so that NULL can be handled before Cython raises.
-    PyObject* new_int "PyLong_FromUnsignedLongLong"(unsigned long long)
+    PyObject* new_int "PyLong_FromLongLong"(long long)
 
 cdef extern from *:
     """
@@ -75,6 +76,7 @@ cdef object new_array(uint64_t length):
     return numpy.empty(length, numpy.uint32)
 
 
+@cython.no_gc_clear  # no cycle runs through it, and whatever releases an id late must find it whole
 cdef class Allocator:
     """An allocator of the ids `first` .. `last`, both included, within 0 .. 2**32-1.
 
@@ -138,11 +140,11 @@ cdef class Allocator:
     # For cimport -----------------------------------------------------------------------------------------------------
 
     cdef void leave_gil(self) noexcept with gil:
-        store_relaxed(&self.bits.under_gil, 0)
+        store_release(&self.bits.under_gil, 0)  # G0
 
     cdef int64_t acquire_id(self) noexcept nogil:
         cdef int64_t offset
-        if load_relaxed(&self.bits.under_gil):
+        if load_acquire(&self.bits.under_gil):  # G1
             self.leave_gil()
         offset = bitmap_acquire(&self.bits)
         while offset == BUSY:
@@ -155,7 +157,7 @@ cdef class Allocator:
         cdef int64_t code
         if not bitmap_holds(&self.bits, offset):
             return NOT_LIVE
-        if load_relaxed(&self.bits.under_gil):
+        if load_acquire(&self.bits.under_gil):  # G1
             self.leave_gil()
         code = bitmap_release(&self.bits, offset)
         while code == BUSY:
@@ -173,7 +175,7 @@ cdef class Allocator:
         cdef int64_t code
         if not bitmap_holds(&self.bits, offset):
             return NOT_LIVE
-        if load_relaxed(&self.bits.under_gil):
+        if load_acquire(&self.bits.under_gil):  # G1
             self.leave_gil()
         code = bitmap_reserve(&self.bits, offset)
         while code == BUSY:
@@ -190,11 +192,12 @@ cdef class Allocator:
         Raises `Exhausted` if at some instant during the call no id was free.
         """
         cdef double seconds = as_timeout(timeout)
-        cdef int64_t offset = bitmap_acquire(&self.bits)
+        cdef int64_t offset = self.take()
         if offset >= 0:
             return self.give_out(offset)
         return self.acquire_slowly(seconds)
 
+    @cython.final
     cdef object give_out(self, int64_t offset):
         """The id as a Python int. Without memory for one it is free again: no error path keeps an id."""
         cdef PyObject* id = new_int(offset + self.first)
@@ -205,6 +208,7 @@ cdef class Allocator:
         Py_DECREF(result)
         return result
 
+    @cython.final
     cdef int64_t take(self) except? -1:
         """`bitmap_acquire`, once no bulk claim is half done. The GIL is given up meanwhile: never spin with it."""
         cdef int64_t offset = bitmap_acquire(&self.bits)
@@ -214,6 +218,7 @@ cdef class Allocator:
             offset = bitmap_acquire(&self.bits)
         return offset
 
+    @cython.final
     cdef int64_t free(self, int64_t offset) except? -1:
         """`bitmap_release` in the same way, and a wake-up for who waits for an id."""
         cdef int64_t code = bitmap_release(&self.bits, offset)
@@ -225,12 +230,13 @@ cdef class Allocator:
             self.waiting.wake(1)
         return code
 
+    @cython.final
     cdef object acquire_slowly(self, double seconds):
-        """After a first try that failed: wait out a half-done bulk claim, then as long as the caller likes."""
-        cdef int64_t offset = self.take()
+        """After a first try that failed: wait as long as the caller likes."""
+        cdef int64_t offset = EXHAUSTED
         cdef Waiter waiter
         cdef double deadline
-        if offset < 0 and seconds > 0:
+        if seconds > 0:
             deadline = deadline_of(seconds)
             waiter = Waiter()
             try:
@@ -255,9 +261,11 @@ cdef class Allocator:
         if bitmap_holds(&self.bits, offset):
             if self.free(offset) == 0:
                 return
-            raise NotInUse(f"id {id} is not live: it was released already, or never acquired", id=index(id))
+            raise NotInUse(
+                f"id {shown(id)} is not live: it was released already, or never acquired", id=offset + self.first
+            )
         raise NotInUse(
-            f"id {id} is not live: the range is {self.first} .. {self.first + <int64_t> self.bits.size - 1}"
+            f"id {shown(id)} is not live: the range is {self.first} .. {self.first + <int64_t> self.bits.size - 1}"
             f"{', less the excluded ids' if self.bits.excluded_count else ''}",
             id=index(id),
         )
@@ -274,14 +282,15 @@ cdef class Allocator:
                 thread_yield()
             code = bitmap_reserve(&self.bits, offset)
         if code != 0:
-            raise InUse(f"id {id} is live: release it first, or choose another", id=index(id))
+            raise InUse(f"id {shown(id)} is live: release it first, or choose another", id=offset + self.first)
 
+    @cython.final
     cdef int64_t offset_of(self, object id) except? -1:
         cdef int64_t offset = as_integer(id, "an id") - self.first
         if bitmap_holds(&self.bits, offset):
             return offset
         raise ValueError(
-            f"id {id!r} is outside the range {self.first} .. {self.first + <int64_t> self.bits.size - 1}"
+            f"id {shown(id)} is outside the range {self.first} .. {self.first + <int64_t> self.bits.size - 1}"
             f"{', or excluded' if self.bits.excluded_count else ''}"
         )
 
@@ -300,11 +309,11 @@ cdef class Allocator:
         cdef uint32_t* ids
         cdef Py_buffer view
         if want < 0:
-            raise ValueError(f"n must not be negative, but is {n!r}")
+            raise ValueError(f"n must not be negative, but is {shown(n)}")
         if want > <int64_t> self.capacity_:
             raise Exhausted(
-                f"{n} ids are more than the range has ({self.capacity_}): ask for fewer, or widen the range",
-                live=self.count(), capacity=self.capacity_, wanted=n,
+                f"{shown(n)} ids are more than the range has ({self.capacity_}): ask for fewer, or widen the range",
+                live=self.count(), capacity=self.capacity_, wanted=index(n),
             )
         # The array first: once ids are claimed nothing may fail.
         array = new_array(want)
@@ -322,16 +331,14 @@ cdef class Allocator:
                 ids[i] += <uint32_t> self.first
         PyBuffer_Release(&view)
         if code != 0:
-            # What was given back in the roll-back may be what somebody waits for.
-            if self.waiting.needed():
-                self.waiting.wake(were_free)
             raise Exhausted(
                 f"{want} ids were asked for, but {were_free} of {self.capacity_} were free: release some, or ask "
                 "for fewer",
-                live=self.capacity_ - were_free, capacity=self.capacity_, wanted=n,
+                live=self.capacity_ - were_free, capacity=self.capacity_, wanted=index(n),
             )
         return array
 
+    @cython.final
     cdef bytes offsets_of(self, object ids):
         """The ids of a bulk call, checked: integers, in the range, not excluded, no duplicates."""
         cdef bytes memory = as_offsets(ids, self.first, self.bits.size, "ids")
@@ -374,7 +381,7 @@ cdef class Allocator:
             )
 
     def reserve_many(self, ids) -> None:
-        """Take these very ids, all or none: those of a restored session. `InUse` names the first that is live."""
+        """Take these very ids, all or none: those of a restored session. `InUse` names one that is live."""
         cdef bytes memory = self.offsets_of(ids)
         cdef uint32_t* offsets = <uint32_t*> PyBytes_AS_STRING(memory)
         cdef Py_ssize_t length = len(memory) // sizeof(uint32_t)
@@ -385,8 +392,6 @@ cdef class Allocator:
                 thread_yield()
             code = bitmap_reserve_many(&self.bits, offsets, length, &in_use)
         if code != 0:
-            if self.waiting.needed():
-                self.waiting.wake(length)
             raise InUse(
                 f"id {self.first + in_use} is live: none of the {length} was reserved", id=self.first + in_use
             )
@@ -426,6 +431,7 @@ cdef class Allocator:
 
     # Views -----------------------------------------------------------------------------------------------------------
 
+    @cython.final
     cdef uint32_t live_bits(self, uint64_t leaf) noexcept:
         cdef uint32_t bits = 0
         while bitmap_live(&self.bits, leaf, &bits) == BUSY:
@@ -433,6 +439,7 @@ cdef class Allocator:
                 thread_yield()
         return bits
 
+    @cython.final
     cdef uint64_t count(self) noexcept:
         cdef uint64_t total = 0
         cdef uint64_t leaf
@@ -496,7 +503,7 @@ cdef class Allocator:
         cdef uint64_t leaf, hint
         cdef uint32_t fixed
         cdef int level
-        if load_acquire(&self.bits.claim.count) & 1:
+        if load_acquire(&self.bits.claim) & 1:
             raise AuditError("a bulk claim is half done")
         for leaf in range(self.bits.leaf_count):
             fixed = fixed_bits(&self.bits, leaf)

@@ -13,17 +13,48 @@ from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
 
+cdef extern from *:
+    """
+    /* An int of one digit, which nearly every id is, without a call. */
+    static inline int mtsid_small_int(PyObject *number, int64_t *value)
+    {
+    #if PY_VERSION_HEX >= 0x030C0000
+        if (!PyUnstable_Long_IsCompact((PyLongObject *)number))
+            return 0;
+        *value = PyUnstable_Long_CompactValue((PyLongObject *)number);
+    #else
+        if (Py_SIZE(number) != 1)
+            return 0;
+        *value = ((PyLongObject *)number)->ob_digit[0];
+    #endif
+        return 1;
+    }
+    """
+    bint small_int "mtsid_small_int"(object number, int64_t* value) noexcept
+
+
 cdef extern from "Python.h":
     int64_t FAR "(INT64_MAX / 2)"
     long long PyLong_AsLongLongAndOverflow(object, int* overflow) except? -1
     object PyNumber_Index(object)
     object PyNumber_Float(object)
+    bint PyNumber_Check(object) noexcept
+
+
+cdef inline str shown(object number):
+    """A number for an error text. Python refuses to print very long ones."""
+    try:
+        return repr(number)
+    except ValueError:
+        return f"a number of {number.bit_length()} bits"
 
 
 cdef inline int64_t as_integer(object value, str name) except? -1:
     """The value in C; what lies beyond half of 64 bits comes back as its end, which no range holds."""
     cdef int overflow = 0
     cdef int64_t result
+    if PyLong_CheckExact(value) and small_int(value, &result):
+        return result
     if not PyLong_CheckExact(value):
         if isinstance(value, bool):
             raise TypeError(f"{name} must be an integer, not the bool {value!r}")
@@ -49,7 +80,7 @@ cdef inline double as_timeout(object value) except -1:
         seconds = PyFloat_AS_DOUBLE(value)
         if seconds >= 0:
             return seconds
-    if isinstance(value, (bool, str, bytes, bytearray)):
+    if isinstance(value, bool) or not PyNumber_Check(value):  # float() would read text too
         raise TypeError(f"timeout must be seconds or None, not {type(value).__name__!r}")
     try:
         seconds = PyNumber_Float(value)
@@ -79,11 +110,11 @@ cdef inline tuple as_range(object first, object last, object exclude, object ord
     cdef int64_t high = as_integer(last, "last")
     cdef int64_t id
     if not 0 <= low <= 0xFFFFFFFF:
-        raise ValueError(f"first must lie within 0 .. 4294967295, but is {first!r}")
+        raise ValueError(f"first must lie within 0 .. 4294967295, but is {shown(first)}")
     if not 0 <= high <= 0xFFFFFFFF:
-        raise ValueError(f"last must lie within 0 .. 4294967295, but is {last!r}")
+        raise ValueError(f"last must lie within 0 .. 4294967295, but is {shown(last)}")
     if low > high:
-        raise ValueError(f"first must not be greater than last, but {first!r} > {last!r}")
+        raise ValueError(f"first must not be greater than last, but {shown(first)} > {shown(last)}")
     if not isinstance(order, str):
         raise TypeError(f"order must be 'cyclic' or 'lowest', not {type(order).__name__!r}")
     if order not in ("cyclic", "lowest"):
@@ -92,7 +123,7 @@ cdef inline tuple as_range(object first, object last, object exclude, object ord
     for item in as_list(exclude, "exclude"):
         id = as_integer(item, "an excluded id")
         if not 0 <= id <= 0xFFFFFFFF:
-            raise ValueError(f"an excluded id must lie within 0 .. 4294967295, but is {item!r}")
+            raise ValueError(f"an excluded id must lie within 0 .. 4294967295, but is {shown(item)}")
         if low <= id <= high:
             excluded.add(id)
     if len(excluded) > high - low:
@@ -147,7 +178,7 @@ cdef inline bytes as_offsets(object ids, int64_t first, uint64_t size, str name)
         for i in range(length):
             value = as_integer(ids[i], "an id")
             if value < first or <uint64_t> (value - first) >= size:
-                raise ValueError(f"id {ids[i]!r} is outside the range {first} .. {first + <int64_t> size - 1}")
+                raise ValueError(f"id {shown(ids[i])} is outside the range {first} .. {first + <int64_t> size - 1}")
             offsets[i] = <uint32_t> (value - first)
         return memory
     PyObject_GetBuffer(ids, &view, PyBUF_STRIDES)

@@ -60,6 +60,11 @@ static inline uint64_t mtsid_and_seq_cst(mtsid_word *word, uint64_t bits)
     return atomic_fetch_and_explicit(&word->value, bits, memory_order_seq_cst);
 }
 
+static inline void mtsid_fence_seq_cst(void)
+{
+    atomic_thread_fence(memory_order_seq_cst);
+}
+
 /* Let another thread run: for the one who waits for a claim that a peer has half done. */
 static inline void mtsid_yield(void)
 {

@@ -18,5 +18,6 @@ cdef extern from "atomic.h" nogil:
     uint64_t add_seq_cst "mtsid_add_seq_cst"(word*, uint64_t amount) noexcept
     uint64_t or_seq_cst "mtsid_or_seq_cst"(word*, uint64_t bits) noexcept
     uint64_t and_seq_cst "mtsid_and_seq_cst"(word*, uint64_t bits) noexcept
+    void fence_seq_cst "mtsid_fence_seq_cst"() noexcept
     void thread_yield "mtsid_yield"() noexcept
     uint64_t thread_number "mtsid_thread_number"() noexcept

@@ -15,11 +15,10 @@ Padding bits behind the last id, and excluded ids, are in use for ever.
 Invariants
 1.  A bit goes from 0 to 1 by one compare-exchange, whose owner then has the id; and from 1 to 0 by one
     compare-exchange that bumps the version. So two threads cannot have one id, and a second release cannot succeed.
-2.  "None is free" is said only after two passes over the leaves found all bits set and the versions unchanged, with
-    no bulk claim half done from before the first to after the second. At the instant between the passes every leaf
-    was full: its bits were set before and after, and no release came between.  The versions only grow, so comparing
-    their sums compares them all; to fool the sum, a leaf must be released an exact multiple of 2**32 times between
-    two passes.
+2.  "None is free" is said only after two passes over the leaves found each leaf full, with the same versions, and no
+    bulk claim half done from before the first to after the second. At the instant between the passes every leaf was
+    full: its bits were set before and after, and no release came between. Versions only grow, so comparing their sums
+    compares them all; to fool the sum, an exact multiple of 2**32 releases would have to come between two passes.
 3.  Hints only guide. With no operation under way, a hint of 1 means that what it stands for is full: who sets one looks
     at the leaf again afterwards, who releases looks at the hint afterwards (H0, H1). So one thread alone always finds
     exactly the first free id; a hint that is wrong for a moment is put right by the passes of invariant 2, which
@@ -34,12 +33,13 @@ Invariants
     on, and always on free-threaded builds, every exchange is atomic by itself.
 
 Progress: acquire, release and reserve are lock-free (a lost compare-exchange means that another thread's won) except
-that release, reserve and a failing acquire wait for a bulk claim that is half done, at most `n` ids long.
+that release, reserve and a failing acquire wait while a bulk claim is half done; each takes as long as its batch.
 Bulk claims exclude one another.
 
 Labelled pairs
     L0 -> L1    a leaf's compare-exchange -> a leaf's load        the bits, and what the last owner did before
     C0 -> C1    end of a bulk claim (release) -> load (acquire)   all of its bits, or all of its roll-back, are visible
+    G0 -> G1    a native caller clears `under_gil` (release) -> load (acquire)   what was stored under the GIL
     H0 <> H1    set a hint, then look at the leaf <> release a bit, then look at the hint: both sequentially consistent,
                 so at least one of the two sees the other
 
@@ -71,13 +71,8 @@ cdef extern from "bitmap.h" nogil:
     uint32_t lowest_bits "mtsid_lowest_bits"(uint32_t bits, unsigned count) noexcept
     void* cache_lines "mtsid_cache_lines"(size_t size, void** block) noexcept
 
-    ctypedef struct Claim "mtsid_claim":
-        word count                  # odd while a bulk claim is half done
-
-    bint claim_try "mtsid_claim_try"(Claim*) noexcept
-    void claim_end "mtsid_claim_end"(Claim*) noexcept      # C0
-    void claim_open "mtsid_claim_open"(Claim*) noexcept
-    void claim_close "mtsid_claim_close"(Claim*) noexcept
+    bint claim_try "mtsid_claim_try"(word*) noexcept
+    void claim_end "mtsid_claim_end"(word*) noexcept       # C0
 
 
 cdef enum:
@@ -107,7 +102,7 @@ cdef struct Bitmap:
     Cursor* cursors         # [CURSORS]
     word under_gil          # 1: every caller holds the GIL (invariant 5); cleared for good, with the GIL held
     word spread             # 0 while one cursor serves all; set for good when two threads first meet
-    Claim claim
+    word claim              # odd while a bulk claim is half done
     void* block             # what free() takes
 
 
@@ -135,6 +130,7 @@ cdef inline bint bitmap_open(Bitmap* self, uint64_t size, bint lowest, bint unde
         width = words
     memory = <word*> cache_lines(total * sizeof(word), &self.block)
     if memory == NULL:
+        self.size = self.leaf_count = 0
         return False
     self.cursors = <Cursor*> memory
     memory += CURSORS * 8
@@ -155,16 +151,16 @@ cdef inline bint bitmap_open(Bitmap* self, uint64_t size, bint lowest, bint unde
     store_relaxed(&self.under_gil, under_gil)
     self.excluded = NULL
     self.excluded_count = 0
-    claim_open(&self.claim)
+    store_relaxed(&self.claim, 0)
     return True
 
 
 cdef inline void bitmap_close(Bitmap* self) noexcept nogil:
     if self.block != NULL:
-        claim_close(&self.claim)
         free(self.block)
         free(self.excluded)
         self.block = NULL
+        self.size = self.leaf_count = 0
 
 
 cdef inline void bitmap_exclude(Bitmap* self, uint64_t offset) noexcept nogil:
@@ -260,7 +256,7 @@ cdef inline uint64_t next_leaf(Bitmap* self, uint64_t index) noexcept nogil:
 
 cdef inline uint64_t exchange(Bitmap* self, word* leaf, uint64_t expected, uint64_t desired) noexcept nogil:
     """Put `desired` where `expected` stands; returns what stood there, so success is `== expected`."""
-    if load_relaxed(&self.under_gil):
+    if load_acquire(&self.under_gil):  # G1
         store_relaxed(leaf, desired)
         return expected
     return cas_seq_cst(leaf, expected, desired)  # L0
@@ -325,11 +321,11 @@ cdef inline int64_t claim_past_hints(Bitmap* self, uint64_t* versions) noexcept 
     versions[0] = 0
     for leaf in range(self.leaf_count):
         now = load_acquire(&self.leaves[leaf])  # L1
-        if <uint32_t> now != ALL32:
+        while <uint32_t> now != ALL32:  # a version counts only for a leaf that was seen full with it
             offset = claim_in(self, leaf, ALL32)
             if offset >= 0:
                 return offset
-            now = load_acquire(&self.leaves[leaf])
+            now = load_acquire(&self.leaves[leaf])  # L1
         versions[0] += now >> 32
     return EXHAUSTED
 
@@ -337,7 +333,7 @@ cdef inline int64_t claim_past_hints(Bitmap* self, uint64_t* versions) noexcept 
 cdef inline int64_t search_or_certify(Bitmap* self) noexcept nogil:
     """Claim an id past all hints, or prove that none was free (invariant 2). BUSY: ask again."""
     cdef uint64_t before, after
-    cdef uint64_t claims = load_acquire(&self.claim.count)  # C1
+    cdef uint64_t claims = load_acquire(&self.claim)  # C1
     cdef int64_t offset
     if claims & 1:
         return BUSY
@@ -346,7 +342,7 @@ cdef inline int64_t search_or_certify(Bitmap* self) noexcept nogil:
         offset = claim_past_hints(self, &after)
         if offset >= 0:
             break
-        if load_acquire(&self.claim.count) != claims:  # C1
+        if load_acquire(&self.claim) != claims:  # C1
             return BUSY
         if before == after:
             return EXHAUSTED
@@ -389,7 +385,7 @@ cdef inline int64_t release_bits(Bitmap* self, uint64_t leaf, uint32_t bits, bin
         mine = <uint32_t> now & bits
         if mine == 0:
             return bits
-        if not own_claim and load_acquire(&self.claim.count) & 1:  # C1
+        if not own_claim and load_acquire(&self.claim) & 1:  # C1
             return BUSY
         found = exchange(self, &self.leaves[leaf], now, (now ^ mine) + (<uint64_t> 1 << 32))
         if found == now:
@@ -409,7 +405,7 @@ cdef inline int64_t bitmap_reserve(Bitmap* self, uint64_t offset) noexcept nogil
     """0: the caller's; LIVE: somebody has it; or BUSY. The offset is one that the bitmap holds."""
     cdef word* leaf = &self.leaves[offset >> 5]
     cdef uint64_t bit = <uint64_t> 1 << (offset & 31)
-    cdef uint64_t claims = load_acquire(&self.claim.count)  # C1
+    cdef uint64_t claims = load_acquire(&self.claim)  # C1
     cdef uint64_t now = load_acquire(leaf)  # L1
     cdef uint64_t found
     while not now & bit:
@@ -417,16 +413,16 @@ cdef inline int64_t bitmap_reserve(Bitmap* self, uint64_t offset) noexcept nogil
         if found == now:
             return 0
         now = found
-    if claims & 1 or load_acquire(&self.claim.count) != claims:  # C1
+    if claims & 1 or load_acquire(&self.claim) != claims:  # C1
         return BUSY
     return LIVE
 
 
 cdef inline int64_t bitmap_live(Bitmap* self, uint64_t leaf, uint32_t* bits) noexcept nogil:
     """The live ids of a leaf at one instant, without those that a bulk claim may yet give back; or BUSY."""
-    cdef uint64_t claims = load_acquire(&self.claim.count)  # C1
+    cdef uint64_t claims = load_acquire(&self.claim)  # C1
     cdef uint64_t now = load_acquire(&self.leaves[leaf])  # L1
-    if claims & 1 or load_acquire(&self.claim.count) != claims:  # C1
+    if claims & 1 or load_acquire(&self.claim) != claims:  # C1
         return BUSY
     bits[0] = <uint32_t> now & ~fixed_bits(self, leaf)
     return 0

@@ -96,11 +96,11 @@ cdef inline uint64_t claim_many_past_hints(
     versions[0] = 0
     for leaf in range(self.leaf_count):
         now = load_acquire(&self.leaves[leaf])  # L1
-        if <uint32_t> now != ALL32:
+        while <uint32_t> now != ALL32:  # a version counts only for a leaf that was seen full with it
             got += claim_many_in(self, leaf, ALL32, ids + got, want - got)
             if got == want:
-                break
-            now = load_acquire(&self.leaves[leaf])
+                return got
+            now = load_acquire(&self.leaves[leaf])  # L1
         versions[0] += now >> 32
     return got
 

@@ -24,7 +24,7 @@ from cpython.ref cimport Py_DECREF, Py_INCREF
 from libc.stdint cimport UINT64_MAX, int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memset
 
-from mtsid.core.arguments cimport as_integer
+from mtsid.core.arguments cimport as_integer, shown
 from mtsid.core.backlog cimport (
     IN_FLIGHT,
     Slot,
@@ -57,9 +57,9 @@ cdef class Contents:
         if size == 0:
             raise ValueError("maxsize must be at least 1: every message needs a number, and numbers are finite")
         if not 1 <= size <= 0xFFFFFFFF:
-            raise ValueError(f"maxsize must lie within 1 .. 4294967295, but is {maxsize!r}")
+            raise ValueError(f"maxsize must lie within 1 .. 4294967295, but is {shown(maxsize)}")
         if not 0 <= low <= 0xFFFFFFFF:
-            raise ValueError(f"first must lie within 0 .. 4294967295, but is {first!r}")
+            raise ValueError(f"first must lie within 0 .. 4294967295, but is {shown(first)}")
         if low + size - 1 > 0xFFFFFFFF:
             raise ValueError(f"the last id, {low + size - 1}, is greater than 4294967295")
         if self.backlog.capacity:
@@ -135,7 +135,7 @@ cdef class Contents:
         receipt[0] = 0
         if slot < 0 or <uint64_t> slot >= self.backlog.capacity:
             raise NotInUse(
-                f"MTSID {key} is not live: the range is {self.first} .. "
+                f"MTSID {shown(key)} is not live: the range is {self.first} .. "
                 f"{self.first + <int64_t> self.backlog.capacity - 1}",
                 id=index(key),
             )
@@ -150,9 +150,14 @@ cdef class Contents:
                 "or is of another queue",
                 id=(<Message> key).number,
             )
-        return NotInUse(f"MTSID {key} is not live: its message left already, or never entered", id=index(key))
+        return NotInUse(f"MTSID {shown(key)} is not live: its message left already, or never entered", id=index(key))
 
     # Counts and views ------------------------------------------------------------------------------------------------
+
+    @cython.final
+    cdef uint64_t live(self) noexcept:
+        """How many messages there are: `len`, which a subclass may have changed, is not asked inside."""
+        return self.backlog.capacity - self.room()
 
     @cython.final
     cdef uint64_t room(self) noexcept:
@@ -198,7 +203,7 @@ cdef class Contents:
 
     def __len__(self) -> int:
         """How many messages are in the queue, waiting and in flight."""
-        return self.backlog.capacity - self.room()
+        return self.live()
 
     def __bool__(self) -> bool:
         return True
@@ -224,7 +229,7 @@ cdef class Contents:
         cdef bytes memory
         cdef bint enough = False
         while not enough:
-            room = len(self) + 16
+            room = self.live() + 16
             memory = PyBytes_FromStringAndSize(NULL, room * sizeof(Row))
             memset(PyBytes_AS_STRING(memory), 0, room * sizeof(Row))
             monitor_enter(&self.backlog.monitor)

@@ -6,49 +6,64 @@
  * stop-the-world pause.
  *
  * What may not happen inside: a decref, an allocation, a Python call, an exception, a second monitor.
+ *
+ * Fork. Python forks with the GIL held, or with the world stopped; either way no other thread is inside a monitor, and
+ * what the child gets is whole. But a free-threaded mutex may have been handed to a thread that was about to enter and
+ * is not in the child, so the child renews every mutex. (To take them all before the fork, as malloc does, would wait
+ * for such a thread for ever: it cannot run while the world is stopped.)
  */
 #ifndef MTSID_MONITOR_H
 #define MTSID_MONITOR_H
 
 #include <Python.h>
-#include <string.h>
-
-#include "forksafe.h"
 
 #ifdef Py_GIL_DISABLED
 
-typedef struct {
-    mtsid_forksafe fork; /* first, so that a pointer to one is a pointer to the other */
+#include <pthread.h>
+#include <string.h>
+
+typedef struct mtsid_monitor {
     PyMutex mutex;
+    struct mtsid_monitor *next, *previous; /* every monitor of this module, for the child of a fork */
 } mtsid_monitor;
 
-static void mtsid_monitor_take(mtsid_forksafe *lock)
+static pthread_mutex_t mtsid_monitors_guard = PTHREAD_MUTEX_INITIALIZER;
+static mtsid_monitor *mtsid_monitors;
+
+static void mtsid_monitors_renew(void)
 {
-    PyMutex_Lock(&((mtsid_monitor *)lock)->mutex);
+    for (mtsid_monitor *monitor = mtsid_monitors; monitor; monitor = monitor->next)
+        memset(&monitor->mutex, 0, sizeof monitor->mutex);
 }
 
-static void mtsid_monitor_give(mtsid_forksafe *lock)
+static void mtsid_monitors_enrol(void)
 {
-    PyMutex_Unlock(&((mtsid_monitor *)lock)->mutex);
-}
-
-static void mtsid_monitor_renew(mtsid_forksafe *lock)
-{
-    memset(&((mtsid_monitor *)lock)->mutex, 0, sizeof(PyMutex));
+    pthread_atfork(NULL, NULL, mtsid_monitors_renew);
 }
 
 static inline void mtsid_monitor_open(mtsid_monitor *monitor)
 {
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, mtsid_monitors_enrol);
     memset(monitor, 0, sizeof *monitor);
-    monitor->fork.take = mtsid_monitor_take;
-    monitor->fork.give = mtsid_monitor_give;
-    monitor->fork.renew = mtsid_monitor_renew;
-    mtsid_forksafe_register(&monitor->fork);
+    pthread_mutex_lock(&mtsid_monitors_guard);
+    monitor->next = mtsid_monitors;
+    if (monitor->next)
+        monitor->next->previous = monitor;
+    mtsid_monitors = monitor;
+    pthread_mutex_unlock(&mtsid_monitors_guard);
 }
 
 static inline void mtsid_monitor_close(mtsid_monitor *monitor)
 {
-    mtsid_forksafe_forget(&monitor->fork);
+    pthread_mutex_lock(&mtsid_monitors_guard);
+    if (monitor->previous)
+        monitor->previous->next = monitor->next;
+    else
+        mtsid_monitors = monitor->next;
+    if (monitor->next)
+        monitor->next->previous = monitor->previous;
+    pthread_mutex_unlock(&mtsid_monitors_guard);
 }
 
 static inline void mtsid_monitor_enter(mtsid_monitor *monitor)

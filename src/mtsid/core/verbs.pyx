@@ -95,16 +95,14 @@ cdef int refuse_duplicates(list keys, Settling* steps) except -1:
     numbers = set()
     receipts = set()
     for i in range(len(keys)):
-        if steps[i].receipt == UINT64_MAX:
-            continue
         if steps[i].receipt == 0:
             if index(keys[i]) in numbers:
                 raise ValueError(f"MTSID {keys[i]} stands twice in one call")
             numbers.add(index(keys[i]))
-        elif steps[i].receipt in receipts:
+        elif ((<Message> keys[i]).serial, (<Message> keys[i]).receipt) in receipts:
             raise ValueError(f"a delivery of message {(<Message> keys[i]).number} stands twice in one call")
         else:
-            receipts.add(steps[i].receipt)
+            receipts.add(((<Message> keys[i]).serial, (<Message> keys[i]).receipt))
     for i in range(len(keys)):
         if steps[i].receipt not in (0, UINT64_MAX) and (<Message> keys[i]).number in numbers:
             raise ValueError(f"message {(<Message> keys[i]).number} stands twice in one call, once by number")
@@ -161,7 +159,7 @@ cdef class QueueVerbs(Contents):
                         break
             finally:
                 if self.putters.leave(waiter):
-                    self.putters.wake(1)
+                    self.putters.wake(self.room())
         return code
 
     def put(self, item, block=True, timeout=None, *, priority="normal") -> int:
@@ -267,9 +265,9 @@ cdef class QueueVerbs(Contents):
         if code == CLOSED:
             return ShutDown("the queue was shut down: it takes no more messages")
         return Full(
-            f"no room for {'the message' if wanted == 1 else f'{wanted} messages'}: {len(self)} of "
+            f"no room for {'the message' if wanted == 1 else f'{wanted} messages'}: {self.live()} of "
             f"{self.backlog.capacity} are in the queue; ack some, wait longer, or make the queue larger",
-            live=self.backlog.capacity if wanted == 1 else len(self), capacity=self.backlog.capacity, wanted=wanted,
+            live=self.backlog.capacity if wanted == 1 else self.live(), capacity=self.backlog.capacity, wanted=wanted,
         )
 
     # Out -------------------------------------------------------------------------------------------------------------
@@ -323,9 +321,9 @@ cdef class QueueVerbs(Contents):
             return 0
         if code == CLOSED:
             raise ShutDown("the queue was shut down, and nothing is left in it")
+        in_flight = self.backlog.in_flight
         raise Empty(
-            f"nothing is waiting ({self.in_flight()} in flight): put a message, or wait longer",
-            in_flight=self.in_flight(),
+            f"nothing is waiting ({in_flight} in flight): put a message, or wait longer", in_flight=in_flight
         )
 
     def get(self, block=True, timeout=None):
@@ -333,7 +331,7 @@ cdef class QueueVerbs(Contents):
 
         If nothing waits: waits for a message, at most `timeout` seconds if given, or says no at once with
         `block=False`. Raises `Empty` if at some instant during the call nothing waited; `ShutDown` after a shutdown,
-        once nothing waits and nothing is in flight that may yet return.
+        once nothing waits and nothing is in flight.
         """
         cdef double seconds = patience(block, timeout)
         cdef Message message = Message.__new__(Message)
@@ -522,7 +520,7 @@ cdef class QueueVerbs(Contents):
         try:
             while True:
                 self.joiners.enter(waiter)
-                if len(self) == 0:
+                if self.live() == 0:
                     return
                 self.joiners.sleep(waiter, INFINITY)
         finally:
@@ -538,33 +536,35 @@ cdef class QueueVerbs(Contents):
         that one. Otherwise the list is empty.
         """
         cdef bint at_once = as_flag(immediate, "immediate")
-        cdef list discarded = []
+        # Room for what waits now, so that no body is without a place once it is out.
+        cdef list discarded = [None] * <Py_ssize_t> self.backlog.waiting if at_once else []
+        cdef Py_ssize_t n = 0
         cdef int64_t slot
-        cdef uint64_t live, room
+        cdef uint64_t live
         cdef PyObject* body
         monitor_enter(&self.backlog.monitor)
         if self.backlog.closed != CLOSED_AT_ONCE:
             self.backlog.closed = CLOSED_AT_ONCE if at_once else CLOSING
         live = self.backlog.waiting + self.backlog.in_flight
         monitor_leave(&self.backlog.monitor)
-        if at_once:
-            # One by one, for a list cannot grow inside the monitor. No more can come in.
-            while True:
+        while at_once:
+            if n == len(discarded):
                 discarded.append(None)
-                monitor_enter(&self.backlog.monitor)
-                slot = backlog_next_waiting(&self.backlog)
-                body = NULL
-                if slot >= 0:
-                    body = self.leave(<uint32_t> slot)
-                live = self.backlog.waiting + self.backlog.in_flight
-                monitor_leave(&self.backlog.monitor)
-                if body == NULL:
-                    discarded.pop()
-                    break
-                discarded[len(discarded) - 1] = <object> body
-                Py_DECREF(<object> body)
+            monitor_enter(&self.backlog.monitor)
+            slot = backlog_next_waiting(&self.backlog)
+            body = self.leave(<uint32_t> slot) if slot >= 0 else NULL
+            live = self.backlog.waiting + self.backlog.in_flight
+            monitor_leave(&self.backlog.monitor)
+            if body == NULL:
+                break
+            discarded[n] = <object> body
+            Py_DECREF(<object> body)
+            n += 1
+        del discarded[n:]
         self.putters.wake_all()
-        self.left(live, 0, True)
+        if live == 0:
+            self.getters.wake_all()
+            self.joiners.wake_all()
         return discarded
 
 

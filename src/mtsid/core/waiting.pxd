@@ -1,28 +1,40 @@
 """See waiting.pyx."""
 
+from cpython.object cimport PyObject
+
 from mtsid.core.atomic cimport load_seq_cst, word
+from mtsid.core.monitor cimport Monitor
 
 
 cdef class Waiter:
     cdef object lock            # locked while its thread should sleep; a waker unlocks it
     cdef readonly Py_ssize_t need    # how many units it wants at once
-    cdef bint chosen            # its owner: set when a waker took it off the line, and it has not tried since
+    cdef bint chosen            # its own thread's: it was woken, and has not entered again since
+    # Guarded by the monitor of the line that it stands in:
+    cdef bint in_line
+    cdef PyObject* next
+    cdef PyObject* previous
+    cdef Py_ssize_t forks       # the number of forks when it entered
 
 
 cdef class WaitSet:
-    cdef word count             # waiters in line; read by wakers without a lock
-    cdef object line            # deque of Waiter, first come first served
-    cdef Py_ssize_t forks       # the number of forks when `line` was made; any thread
+    cdef word count             # waiters in line; changed inside the monitor, read by wakers outside
+    cdef Monitor monitor        # guards the line
+    cdef PyObject* first        # Waiters, first come first served; not references of ours
+    cdef PyObject* last
+    cdef Py_ssize_t forks       # the number of forks when the line began
 
     cdef inline bint needed(self) noexcept nogil:
         """Does anybody wait? One load. Pairs with `enter`: see W0 and W1 in waiting.pyx."""
         return load_seq_cst(&self.count) != 0  # W1
 
-    cdef int _renew(self) except -1
-    cdef int enter(self, Waiter waiter) except -1
+    cdef void forget_the_parent(self) noexcept
+    cdef void link(self, Waiter waiter, bint at_head) noexcept
+    cdef void unlink(self, Waiter waiter) noexcept
+    cdef void enter(self, Waiter waiter) noexcept
     cdef bint sleep(self, Waiter waiter, double deadline) except -1
-    cdef bint leave(self, Waiter waiter) except -1
-    cdef Waiter first_that_fits(self, Py_ssize_t units)
+    cdef bint leave(self, Waiter waiter) noexcept
+    cdef Waiter choose(self, Py_ssize_t units)
     cdef int wake(self, Py_ssize_t units) except -1
     cdef int wake_all(self) except -1
 

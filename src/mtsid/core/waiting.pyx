@@ -16,15 +16,20 @@ A caller's loop, which `Allocator.acquire` and the queue's operations follow:
         if waiters.leave(waiter): wake the next one
 
 Invariants
-1.  No lost wake-up. The waiter registers (W0), then tries; the waker operates, then reads the count (W1). Both are
-    sequentially consistent, so one of them sees the other: the waiter finds the unit, or the waker finds the waiter.
+1.  No lost wake-up. The waiter registers (W0, a fence), then tries; the waker operates, by a sequentially consistent
+    exchange or in a monitor that the waiter's try enters too, then reads the count (W1). So one of them sees the other:
+    the waiter finds the unit, or the waker finds the waiter.
 2.  A wake-up that was chosen for a waiter is used by its next try, or `leave` returns True and the caller passes it on:
     after success without sleep, a time-out, Ctrl-C or any other exception.
 3.  Wake-up is first come, first served; newcomers may overtake. A woken waiter that came too late goes back to the
     head.
 4.  A waiter that needs several units is passed over while fewer are there, and does not block those behind it.
-5.  Nothing here is called with a monitor held, and `needed` is all that the fast path pays.
-6.  After a fork the child's line is empty: threads that waited in the parent are not there to be woken.
+5.  The line is changed inside a monitor, with no Python in it, so wakers may come from `__del__`, a signal handler or
+    the collector. Nothing here is called with another monitor held, and `needed` is all that a fast path pays.
+6.  A waiter in line is kept alive by its own thread, which steps out of line before it lets go. Who takes one out of
+    line to wake it holds a reference until that is done.
+7.  After a fork the child's line is empty: threads that waited in the parent are not there to be woken. (One that forks
+    in a signal handler, while it waits, waits on in the child until its time-out.)
 
 Sleeping is `threading.Lock.acquire`, which lets Ctrl-C in on POSIX. Progress: blocking, by nature.
 
@@ -34,13 +39,19 @@ This file knows nothing of ids or messages.
 import os
 from _thread import TIMEOUT_MAX as _TIMEOUT_MAX
 from _thread import allocate_lock
-from collections import deque
 from time import monotonic
 
+cimport cython
+from cpython.object cimport PyObject
+from cpython.ref cimport Py_DECREF, Py_INCREF
 from libc.math cimport INFINITY, isinf
 from libc.stdint cimport uint64_t
 
-from mtsid.core.atomic cimport add_seq_cst, store_relaxed
+from mtsid.core.atomic cimport add_seq_cst, fence_seq_cst, store_relaxed
+from mtsid.core.monitor cimport monitor_close, monitor_enter, monitor_leave, monitor_open
+
+cdef extern from "Python.h":
+    const Py_ssize_t PY_SSIZE_T_MAX
 
 cdef Py_ssize_t forks = 0
 
@@ -64,38 +75,71 @@ cdef class Waiter:
     def __cinit__(self, Py_ssize_t need=1):
         self.need = need
         self.chosen = False
+        self.in_line = False
         self.lock = allocate_lock()
         self.lock.acquire()
 
 
+@cython.no_gc_clear  # no cycle runs through it, and its owner may be used while a cycle falls apart
 cdef class WaitSet:
     """Those who wait for one thing: an id, room, a message, the end."""
 
     def __cinit__(self):
+        monitor_open(&self.monitor)
         store_relaxed(&self.count, 0)
-        self.line = deque()
+        self.first = self.last = NULL
         self.forks = forks
 
-    cdef int _renew(self) except -1:
-        # A new deque, not a cleared one: the old one's own lock may have been held by a thread that is gone.
-        self.line = deque()
-        store_relaxed(&self.count, 0)
-        self.forks = forks
-        return 0
+    def __dealloc__(self):
+        monitor_close(&self.monitor)
 
-    cdef int enter(self, Waiter waiter) except -1:
-        """Stand in line: at its end the first time, at its head for one that was woken and came too late."""
+    # Inside the monitor ----------------------------------------------------------------------------------------------
+
+    cdef void forget_the_parent(self) noexcept:
+        """The first to come after a fork finds the line empty."""
         if self.forks != forks:
-            self._renew()
-        # The count first: it is never less than the line is long, or a waker would pass somebody by. A waker that comes
-        # between the two finds the line without this waiter, whose own try then finds what the waker brought.
-        add_seq_cst(&self.count, 1)  # W0
-        if waiter.chosen:
-            waiter.chosen = False
-            self.line.appendleft(waiter)
+            self.first = self.last = NULL
+            store_relaxed(&self.count, 0)
+            self.forks = forks
+
+    cdef void link(self, Waiter waiter, bint at_head) noexcept:
+        cdef PyObject* this = <PyObject*> waiter
+        waiter.previous = NULL if at_head else self.last
+        waiter.next = self.first if at_head else NULL
+        if waiter.previous == NULL:
+            self.first = this
         else:
-            self.line.append(waiter)
-        return 0
+            (<Waiter> waiter.previous).next = this
+        if waiter.next == NULL:
+            self.last = this
+        else:
+            (<Waiter> waiter.next).previous = this
+        waiter.in_line = True
+        waiter.forks = forks
+        add_seq_cst(&self.count, 1)
+
+    cdef void unlink(self, Waiter waiter) noexcept:
+        if waiter.previous == NULL:
+            self.first = waiter.next
+        else:
+            (<Waiter> waiter.previous).next = waiter.next
+        if waiter.next == NULL:
+            self.last = waiter.previous
+        else:
+            (<Waiter> waiter.next).previous = waiter.previous
+        waiter.in_line = False
+        add_seq_cst(&self.count, <uint64_t> -1)
+
+    # For waiters -----------------------------------------------------------------------------------------------------
+
+    cdef void enter(self, Waiter waiter) noexcept:
+        """Stand in line: at its end the first time, at its head for one that was woken and came too late."""
+        monitor_enter(&self.monitor)
+        self.forget_the_parent()
+        self.link(waiter, waiter.chosen)
+        waiter.chosen = False
+        monitor_leave(&self.monitor)
+        fence_seq_cst()  # W0: the caller's next try reads with weaker orders
 
     cdef bint sleep(self, Waiter waiter, double deadline) except -1:
         """Sleep until woken (True) or until the deadline (False). Raises what a signal handler raises."""
@@ -112,63 +156,54 @@ cdef class WaitSet:
                 waiter.chosen = True
                 return True
 
-    cdef bint leave(self, Waiter waiter) except -1:
+    cdef bint leave(self, Waiter waiter) noexcept:
         """Step out of line. True if a wake-up had been chosen for this waiter: the caller then wakes the next one."""
-        if self.forks != forks:
-            self._renew()
-            return False
-        if waiter.chosen:  # woken, and then no try: an exception came in between
-            return True
-        try:
-            self.line.remove(waiter)
-        except ValueError:
-            return True
-        add_seq_cst(&self.count, <uint64_t> -1)
-        return False
+        cdef bint chosen
+        monitor_enter(&self.monitor)
+        self.forget_the_parent()
+        chosen = not waiter.in_line
+        if waiter.forks != forks:
+            chosen = False
+        elif waiter.in_line:
+            self.unlink(waiter)
+        monitor_leave(&self.monitor)
+        return chosen
 
-    cdef Waiter first_that_fits(self, Py_ssize_t units):
-        """The first in line who needs at most `units`; None if nobody does."""
-        cdef Waiter waiter
-        try:
-            waiter = self.line[0]
-        except IndexError:
+    # For wakers ------------------------------------------------------------------------------------------------------
+
+    cdef Waiter choose(self, Py_ssize_t units):
+        """Take the first who needs at most `units` out of the line; None if nobody does."""
+        cdef PyObject* at
+        monitor_enter(&self.monitor)
+        self.forget_the_parent()
+        at = self.first
+        while at != NULL and (<Waiter> at).need > units:
+            at = (<Waiter> at).next
+        if at != NULL:
+            self.unlink(<Waiter> at)
+            Py_INCREF(<Waiter> at)
+        monitor_leave(&self.monitor)
+        if at == NULL:
             return None
-        if waiter.need <= units:
-            return waiter
-        for waiter in self.line.copy():  # a copy, since others come and go meanwhile
-            if waiter.need <= units:
-                return waiter
-        return None
+        waiter = <Waiter> at
+        Py_DECREF(waiter)
+        return waiter
 
     cdef int wake(self, Py_ssize_t units) except -1:
         """Wake waiters, in order, that between them need at most `units`."""
         cdef Waiter waiter
-        if self.forks != forks:
-            self._renew()
-            return 0
         while units > 0:
-            waiter = self.first_that_fits(units)
+            waiter = self.choose(units)
             if waiter is None:
                 break
-            try:
-                self.line.remove(waiter)  # who takes it out of the line is the one who wakes it
-            except ValueError:
-                continue
-            add_seq_cst(&self.count, <uint64_t> -1)
             units -= waiter.need
             waiter.lock.release()
         return 0
 
     cdef int wake_all(self) except -1:
         """Wake everybody: at shutdown, and when the last message left."""
-        cdef Waiter waiter
-        if self.forks != forks:
-            self._renew()
-            return 0
-        while True:
-            try:
-                waiter = self.line.popleft()
-            except IndexError:
-                return 0
-            add_seq_cst(&self.count, <uint64_t> -1)
+        cdef Waiter waiter = self.choose(PY_SSIZE_T_MAX)
+        while waiter is not None:
             waiter.lock.release()
+            waiter = self.choose(PY_SSIZE_T_MAX)
+        return 0

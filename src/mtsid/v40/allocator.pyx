@@ -10,13 +10,14 @@ with, not to win.
 
 from operator import index
 
+cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from cpython.buffer cimport PyBUF_C_CONTIGUOUS, PyBuffer_Release, PyObject_GetBuffer
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy
 
-from mtsid.core.arguments cimport as_integer, as_offsets, as_range, as_timeout, has_duplicate
+from mtsid.core.arguments cimport as_integer, as_offsets, as_range, as_timeout, has_duplicate, shown
 from mtsid.core.atomic cimport thread_yield
 from mtsid.core.monitor cimport monitor_close, monitor_enter, monitor_leave, monitor_open
 from mtsid.core.waiting cimport Waiter, WaitSet, deadline_of
@@ -54,6 +55,7 @@ cdef object get_numpy():
 DEFECTS = ("double-release", "racy-claim", "unchecked-wrap")
 
 
+@cython.no_gc_clear  # as in mtsid.Allocator
 cdef class Allocator:
     """`mtsid.Allocator` as Exchange 4.0 might have had it; its arguments, and
 
@@ -165,12 +167,12 @@ cdef class Allocator:
         cdef int64_t offset = as_integer(id, "an id") - self.first
         cdef bint done
         if not 0 <= offset < <int64_t> self.pool.size or self.is_excluded(offset):
-            raise NotInUse(f"id {id} is not live: it is outside the range, or excluded", id=index(id))
+            raise NotInUse(f"id {shown(id)} is not live: it is outside the range, or excluded", id=index(id))
         monitor_enter(&self.monitor)
         done = pool_give_back(&self.pool, offset)
         monitor_leave(&self.monitor)
         if not done:
-            raise NotInUse(f"id {id} is not live: it was released already, or never acquired", id=index(id))
+            raise NotInUse(f"id {shown(id)} is not live: it was released already, or never acquired", id=index(id))
         if self.waiting.needed():
             self.waiting.wake(1)
 
@@ -184,12 +186,12 @@ cdef class Allocator:
             reserve_one(&self.pool, offset)
         monitor_leave(&self.monitor)
         if not is_free:
-            raise InUse(f"id {id} is live: release it first, or choose another", id=index(id))
+            raise InUse(f"id {shown(id)} is live: release it first, or choose another", id=index(id))
 
     cdef int64_t offset_of(self, object id) except? -1:
         cdef int64_t offset = as_integer(id, "an id") - self.first
         if not 0 <= offset < <int64_t> self.pool.size or self.is_excluded(offset):
-            raise ValueError(f"id {id!r} is outside the range, or excluded")
+            raise ValueError(f"id {shown(id)} is outside the range, or excluded")
         return offset
 
     # Many ids --------------------------------------------------------------------------------------------------------
@@ -221,11 +223,11 @@ cdef class Allocator:
         cdef uint32_t* ids
         cdef Py_buffer view
         if want < 0:
-            raise ValueError(f"n must not be negative, but is {n!r}")
+            raise ValueError(f"n must not be negative, but is {shown(n)}")
         if want > <int64_t> self.capacity_:
             raise Exhausted(
-                f"{n} ids are more than the range has ({self.capacity_}): ask for fewer, or widen the range",
-                live=len(self), capacity=self.capacity_, wanted=n,
+                f"{shown(n)} ids are more than the range has ({self.capacity_}): ask for fewer, or widen the range",
+                live=len(self), capacity=self.capacity_, wanted=index(n),
             )
         array = get_numpy().empty(want, "uint32")
         if want == 0:
@@ -241,7 +243,7 @@ cdef class Allocator:
                 self.waiting.wake(got)
             raise Exhausted(
                 f"{want} ids were asked for, but {got} of {self.capacity_} were free: release some, or ask for fewer",
-                live=self.capacity_ - got, capacity=self.capacity_, wanted=n,
+                live=self.capacity_ - got, capacity=self.capacity_, wanted=index(n),
             )
         return array
 

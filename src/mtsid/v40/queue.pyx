@@ -117,7 +117,7 @@ cdef class MessageQueue(QueueVerbs):
 
     cdef int64_t enter(self, PyObject* body, int rank, bint in_batch) noexcept:
         cdef int64_t number, slot
-        if backlog_room(&self.backlog) == 0:
+        if backlog_room(&self.backlog) == 0 or self.pool.size == 0:
             return NO_ROOM
         number = pool_look_up(&self.pool)
         if self.pool.defect == RACY_CLAIM and not in_batch:
@@ -165,7 +165,7 @@ cdef class MessageQueue(QueueVerbs):
         cdef uint32_t number
         cdef Slot* slot
         cdef bint left
-        if self.pool.defect != DOUBLE_RELEASE or receipt == UINT64_MAX:
+        if self.pool.size == 0 or self.pool.defect != DOUBLE_RELEASE or receipt == UINT64_MAX:
             return False
         monitor_enter(&self.backlog.monitor)
         if receipt == 0:
