@@ -79,7 +79,32 @@ for thread in threads:
 assert not any(statuses), statuses
 assert len(ids) == 0
 """,
-        seconds=120,
+        seconds=60,
+    )
+
+
+@fork
+def test_a_fork_beside_long_steps_comes_to_an_end(in_child: Callable[..., str]) -> None:
+    # Without the GIL a mutex may be handed over to a thread that the fork has stopped already.
+    in_child(
+        BUSY
+        + """
+queue = mtsid.MessageQueue(200_000)
+queue.put_many(range(150_000))
+done = threading.Event()
+def look():
+    while not done.is_set():
+        queue.audit(), queue.nack(queue.get())
+threads = [threading.Thread(target=look, daemon=True) for _ in range(3)]
+for thread in threads:
+    thread.start()
+statuses = [child(lambda: queue.ack(queue.get())) for _ in range(20)]
+done.set()
+for thread in threads:
+    thread.join()
+assert not any(statuses), statuses
+""",
+        seconds=40,
     )
 
 

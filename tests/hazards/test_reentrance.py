@@ -111,6 +111,8 @@ def test_the_collector_may_put(queue: Any, no_collector: None) -> None:
         gc.enable()
         for n in range(2000):
             queue.put([n])
+            if n % 200 == 0:  # without the GIL the collector does not come by itself
+                gc.collect(0)
         gc.set_threshold(*before)
     finally:
         gc.callbacks.remove(callback)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 import threading
 from collections.abc import Callable
@@ -216,7 +217,7 @@ def test_an_immediate_shutdown_in_the_thick_of_it_loses_nothing(threads: int, ru
     left: list[Payload] = []
 
     def producer(me: int) -> None:
-        for sequence in range(10**6):
+        for sequence in itertools.count():
             try:
                 queue.put((me, sequence), False)
             except Full:

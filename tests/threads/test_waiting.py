@@ -413,6 +413,7 @@ def test_ctrl_c_ends_a_wait_and_leaves_all_in_order(
     in_child(
         f"""
 import gc, os, signal, threading, time
+import numpy  # before anybody looks through the collector's objects
 import mtsid
 {setup}
 def interrupt():
