@@ -7,7 +7,6 @@ MTSID_EXPECT_INSTALLED=1   mtsid comes from the environment's site-packages, not
 """
 
 import faulthandler
-import gc
 import importlib
 import os
 import subprocess
@@ -123,9 +122,8 @@ def eventually() -> Callable[[Callable[[], bool]], None]:
 @pytest.fixture
 def waiting(eventually: Callable[[Callable[[], bool]], None]) -> Callable[[int], None]:
     """`waiting(n)`: return as soon as n threads of this test stand in some line of the library's."""
-
-    def in_line() -> int:
-        return sum(type(thing).__name__ == "Waiter" for thing in gc.get_objects())
+    # Not gc.get_objects(): it would hold objects that other threads are only just building.
+    from mtsid.core.waiting import _waiters as in_line
 
     before = in_line()  # a test that failed may have left some behind
 

@@ -246,14 +246,15 @@ for outside in (4, 9, 65, 2**32 - 1):
 def test_a_native_release_wakes_a_python_thread(client: Path, in_child: Callable[..., str]) -> None:
     in_child(
         f"""
-import gc, sys, threading, time
+import sys, threading, time
 sys.path.insert(0, {str(client)!r})
 import client, mtsid
+from mtsid.core.waiting import _waiters
 ids = mtsid.Allocator(1, 1)
 ids.acquire()
 thread = threading.Thread(target=ids.acquire, args=(None,), daemon=True)
 thread.start()
-while not any(type(thing).__name__ == "Waiter" for thing in gc.get_objects()):
+while not _waiters():
     time.sleep(0.001)
 client.release(ids, 1)
 thread.join(20)

@@ -113,14 +113,14 @@ def test_a_child_forked_while_others_wait_is_not_held_up_by_them(in_child: Calla
     in_child(
         BUSY
         + """
-import gc
+from mtsid.core.waiting import _waiters
 ids, empty, full = mtsid.Allocator(1, 1), mtsid.MessageQueue(1), mtsid.MessageQueue(1)
 ids.acquire(), full.put(0)
 waits = (lambda: ids.acquire(None), empty.get, lambda: full.put(1), full.join)
 threads = [threading.Thread(target=wait, daemon=True) for wait in waits]
 for thread in threads:
     thread.start()
-while sum(type(thing).__name__ == "Waiter" for thing in gc.get_objects()) < len(threads):
+while _waiters() < len(threads):
     time.sleep(0.001)
 def work():
     ids.release(1)
@@ -173,13 +173,13 @@ def test_an_interpreter_may_exit_while_daemon_threads_wait(module: str, in_child
     in_child(
         BUSY
         + f"""
-import gc
+from mtsid.core.waiting import _waiters
 ids, empty, full = {module}.Allocator(1, 1, exclude=()), {module}.MessageQueue(1), {module}.MessageQueue(1)
 ids.acquire(), full.put(0)
 waits = (lambda: ids.acquire(None), lambda: empty.get(timeout=1000), empty.get, lambda: full.put(1), full.join)
 for wait in waits:
     threading.Thread(target=wait, daemon=True).start()
-while sum(type(thing).__name__ == "Waiter" for thing in gc.get_objects()) < len(waits):
+while _waiters() < len(waits):
     time.sleep(0.001)
 """
     )

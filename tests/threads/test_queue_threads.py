@@ -252,3 +252,37 @@ def test_an_immediate_shutdown_in_the_thick_of_it_loses_nothing(threads: int, ru
     )
     assert sorted(left) == sorted(entered)
     assert queue.audit().free == 20
+
+
+def test_an_immediate_shutdown_counts_while_others_put(in_child: Callable[..., str]) -> None:
+    # It once made its list for as many as waited, and filled it for as many as waited a moment later: past its end.
+    in_child(
+        """
+import threading
+import mtsid
+for _ in range(10):
+    queue = mtsid.MessageQueue(1_000_000)
+    queue.put_many(range(20_000))
+    entered, left, start = [], [], threading.Barrier(4)
+    def put():
+        start.wait()
+        try:
+            while True:
+                entered.append(len(queue.put_many([1, 2, 3])))
+        except mtsid.ShutDown:
+            pass
+    threads = [threading.Thread(target=put) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    start.wait()
+    while len(queue) < 20_030:
+        pass
+    left = queue.shutdown(immediate=True)
+    for thread in threads:
+        thread.join()
+    assert len(left) == 20_000 + sum(entered)
+    assert None not in left
+    del left  # where the allocator of -X dev looks at the list's ends
+""",
+        options=("-X", "dev"),
+    )

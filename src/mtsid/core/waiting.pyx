@@ -42,18 +42,20 @@ from _thread import allocate_lock
 from time import monotonic
 
 cimport cython
+from cpython.exc cimport PyErr_CheckSignals
 from cpython.object cimport PyObject
 from cpython.ref cimport Py_DECREF, Py_INCREF
 from libc.math cimport INFINITY, isinf
 from libc.stdint cimport uint64_t
 
-from mtsid.core.atomic cimport add_seq_cst, fence_seq_cst, store_relaxed
+from mtsid.core.atomic cimport add_seq_cst, fence_seq_cst, load_seq_cst, store_relaxed, word
 from mtsid.core.monitor cimport monitor_close, monitor_enter, monitor_leave, monitor_open
 
 cdef extern from "Python.h":
     const Py_ssize_t PY_SSIZE_T_MAX
 
 cdef Py_ssize_t forks = 0
+cdef word waiters  # zeroed, as all static memory
 
 
 def _forked():
@@ -78,6 +80,15 @@ cdef class Waiter:
         self.in_line = False
         self.lock = allocate_lock()
         self.lock.acquire()
+        add_seq_cst(&waiters, 1)
+
+    def __dealloc__(self):
+        add_seq_cst(&waiters, <uint64_t> -1)
+
+
+def _waiters() -> int:
+    """How many threads of this process are about to wait, wait, or have just waited; for tests."""
+    return load_seq_cst(&waiters)
 
 
 @cython.no_gc_clear  # no cycle runs through it, and its owner may be used while a cycle falls apart
@@ -145,6 +156,7 @@ cdef class WaitSet:
         """Sleep until woken (True) or until the deadline (False). Raises what a signal handler raises."""
         cdef double seconds
         while True:
+            PyErr_CheckSignals()  # one that came in before the sleep would not end it
             if isinf(deadline):
                 waiter.lock.acquire()
                 waiter.chosen = True
