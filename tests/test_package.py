@@ -223,7 +223,7 @@ import sys
 sys.path.insert(0, {str(client)!r})
 import client, mtsid
 ids = mtsid.Allocator(1, 64)
-assert client.two_threads(ids, 20_000) == (0, 2 * 8 * 20_000)
+assert client.two_threads(ids, 500_000) == (0, 2 * 8 * 500_000)
 assert list(ids) == []
 ids._check()
 """

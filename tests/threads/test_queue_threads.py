@@ -260,7 +260,7 @@ def test_an_immediate_shutdown_counts_while_others_put(in_child: Callable[..., s
         """
 import threading
 import mtsid
-for _ in range(10):
+for _ in range(50):
     queue = mtsid.MessageQueue(1_000_000)
     queue.put_many(range(20_000))
     entered, left, start = [], [], threading.Barrier(4)
