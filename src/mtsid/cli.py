@@ -10,9 +10,9 @@ import argparse
 import contextlib
 import io
 import json
-import math
 import os
 import sys
+import threading
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -47,7 +47,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         options = _parser().parse_args(arguments)
         status: int = options.run(options)
-        sys.stdout.flush()
+        if sys.stdout is not None:  # it may have been closed from the start
+            sys.stdout.flush()
         return status
     except BadInput as error:
         return _say(str(error), BAD_INPUT)
@@ -117,7 +118,10 @@ def _defects_help(defects: Sequence[str]) -> str:
 
 
 def _threads(text: str) -> int:
-    number = int(text)
+    try:
+        number = int(text)
+    except ValueError:
+        number = 0
     if not 1 <= number <= 1024:
         raise argparse.ArgumentTypeError(f"must be 1 to 1024, not {text!r}")
     return number
@@ -125,7 +129,7 @@ def _threads(text: str) -> int:
 
 def _seconds(text: str) -> float:
     number = float(text)
-    if not (math.isfinite(number) and number > 0):
+    if not 0 < number <= threading.TIMEOUT_MAX:  # NaN too
         raise argparse.ArgumentTypeError(f"must be positive and finite, not {text!r}")
     return number
 

@@ -123,22 +123,21 @@ for thread in threads:
 while _waiters() < len(threads):
     time.sleep(0.001)
 def work():
-    ids.release(1)
-    assert ids.acquire(timeout=1) == 1
-    empty.put("a")
-    assert empty.get(timeout=1).body == "a"
-    full.ack(full.get())
-    full.put(2, timeout=1)
-    for wake, wait in (
+    for wake, wait in (  # each behind one who is not here any more
         (lambda: ids.release(1), lambda: ids.acquire(10)),
-        (lambda: empty.ack(1), lambda: empty.put(1, timeout=10)),
+        (lambda: empty.put("a"), lambda: empty.get(timeout=10)),
+        (lambda: full.delete(1), lambda: full.put(2, timeout=10)),
         (lambda: full.ack(full.get()), full.join),
     ):
-        thread = threading.Thread(target=wait)
+        ended = []
+        before = _waiters()
+        thread = threading.Thread(target=lambda: ended.append(wait()), daemon=True)
         thread.start()
+        while _waiters() == before:
+            time.sleep(0.001)
         wake()
-        thread.join(10)
-        assert not thread.is_alive()
+        thread.join(5)
+        assert ended, "nobody was woken"
 assert child(work) == 0
 # The parent's waiters are still there, and are woken here.
 ids.release(1)

@@ -78,7 +78,8 @@ def test_the_default_day_shows_the_whole_story(day: Comparison) -> None:
 def test_sp2_has_none_of_it_but_the_real_outages(day: Comparison) -> None:
     new = day.versions["SP2"]
     assert (new.duplicate_mtsids, new.session_shutdowns, new.hangs, new.hung_messages, new.hung_seconds) == (0,) * 5
-    assert set(new.events) == {"4284", "4287"}
+    assert new.events["4282"] == new.events["4283"] == 0
+    assert new.events["4284"] == new.events["4287"] > 0
 
 
 def test_the_story_tells_the_first_collision(day: Comparison) -> None:
@@ -192,7 +193,7 @@ def test_events_come_in_order_of_time_and_match_the_counts() -> None:
     assert times == sorted(times)
     for version, result in comparison.versions.items():
         ids = [str(entry.event.id) for v, entry in events if v == version]
-        assert {id: ids.count(id) for id in set(ids)} == result.events
+        assert {id: ids.count(id) for id in ("4282", "4283", "4284", "4287")} == result.events
 
 
 def test_progress_rises_to_the_total() -> None:

@@ -125,6 +125,44 @@ def test_exhausted_is_never_said_while_an_id_is_free(threads: int, run_threads: 
     ids._check()
 
 
+def test_exhausted_is_never_said_while_the_free_id_moves_about(threads: int, run_threads: Threads) -> None:
+    """Two ids are not taken for good, one at each end; the mover releases one before it takes another: one is free.
+
+    Who looks at every leaf in turn may find all of them full, though they never were at one instant.
+    """
+    last = 65535
+    ids = Allocator(0, last)
+    ids.reserve_many(range(1, last))
+    ids.reserve(0)
+    done = [False]
+
+    def move() -> None:
+        mine = 0
+        while not done[0]:
+            ids.release(mine)
+            other = last - mine
+            for id in (other, mine, other, mine):
+                try:
+                    ids.reserve(id)
+                except InUse:
+                    continue
+                mine = id
+                break
+            else:
+                mine = ids.acquire()
+
+    def search() -> None:
+        try:
+            for _ in range(300_000):
+                ids.release(ids.acquire())
+        finally:
+            done[0] = True
+
+    run_threads(move, search)
+    ids._check()
+    assert ids.available == 1
+
+
 def test_of_many_releases_of_one_id_just_one_succeeds(threads: int, run_threads: Threads) -> None:
     ids = Allocator(1, 500)
     ids.acquire_many(500)

@@ -256,6 +256,42 @@ def test_the_wake_up_of_one_who_gives_up_is_passed_on(run_threads: Threads) -> N
     assert sorted(got) == list(range(count))
 
 
+def test_the_wake_up_of_one_whose_time_is_up_goes_to_the_next(
+    run_threads: Threads, waiting: Waiting, eventually: Callable[..., None]
+) -> None:
+    """His time is up while the putter holds the GIL: he is woken, says Empty all the same, and passes it on."""
+    queue: MessageQueue[str] = MessageQueue(5)
+    got: list[str] = []
+
+    def impatient() -> None:
+        try:
+            got.append(queue.get(timeout=0.2).body)
+        except Empty:
+            got.append("nothing")
+
+    def patient() -> None:
+        waiting(1)
+        try:
+            got.append(queue.get().body)
+        except ShutDown:
+            got.append("the end")
+
+    def put() -> None:
+        waiting(2)
+        begin = time.monotonic()
+        sys.setswitchinterval(100)
+        while time.monotonic() < begin + 0.4:
+            pass
+        queue.put("a")
+        sys.setswitchinterval(1e-5)
+        eventually(lambda: "a" in got)
+        queue.shutdown()
+        queue.ack(1)
+
+    run_threads(impatient, patient, put)
+    assert got.count("a") == 1
+
+
 # No wake-up is lost -----------------------------------------------------------------------------------------------
 
 

@@ -22,7 +22,6 @@ from mtsid.core.atomic cimport load_acquire, store_release, thread_yield
 from mtsid.core.bitmap cimport (
     BUSY,
     EXHAUSTED,
-    LIVE,
     NOT_LIVE,
     bitmap_acquire,
     bitmap_close,

@@ -49,6 +49,11 @@ cdef inline str shown(object number):
         return f"a number of {number.bit_length()} bits"
 
 
+cdef inline bint is_bool(object value):
+    """Python's bool, or numpy's, which had an `__index__` before numpy 2 and is known by its name without an import."""
+    return isinstance(value, bool) or type(value).__name__ in ("bool", "bool_")
+
+
 cdef inline int64_t as_integer(object value, str name) except? -1:
     """The value in C; what lies beyond half of 64 bits comes back as its end, which no range holds."""
     cdef int overflow = 0
@@ -56,7 +61,7 @@ cdef inline int64_t as_integer(object value, str name) except? -1:
     if PyLong_CheckExact(value) and small_int(value, &result):
         return result
     if not PyLong_CheckExact(value):
-        if isinstance(value, bool):
+        if is_bool(value):
             raise TypeError(f"{name} must be an integer, not the bool {value!r}")
         try:
             value = PyNumber_Index(value)
@@ -80,7 +85,7 @@ cdef inline double as_timeout(object value) except -1:
         seconds = PyFloat_AS_DOUBLE(value)
         if seconds >= 0:
             return seconds
-    if isinstance(value, bool) or not PyNumber_Check(value):  # float() would read text too
+    if is_bool(value) or not PyNumber_Check(value):  # float() would read text too
         raise TypeError(f"timeout must be seconds or None, not {type(value).__name__!r}")
     try:
         seconds = PyNumber_Float(value)

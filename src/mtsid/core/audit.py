@@ -26,8 +26,12 @@ class Audit(NamedTuple):
         """Return itself, or raise `AuditError` with itself as `.audit`."""
         faults = list(self.faults)
         if self.duplicates:
-            twins = ", ".join(f"{mtsid} ({holders} messages)" for mtsid, holders in self.duplicates[:10])
-            faults.append(f"{len(self.duplicates)} MTSIDs in use twice: {twins}")
+            shown = ", ".join(f"{mtsid} ({holders} messages)" for mtsid, holders in self.duplicates[:10])
+            more = (
+                f", and {len(self.duplicates) - 10} more (see .audit.duplicates)" if len(self.duplicates) > 10 else ""
+            )
+            count = "1 MTSID" if len(self.duplicates) == 1 else f"{len(self.duplicates)} MTSIDs"
+            faults.append(f"{count} in use by several messages: {shown}{more}")
         if self.free + self.waiting + self.in_flight != self.capacity:
             faults.append(
                 f"{self.free} free + {self.waiting} waiting + {self.in_flight} in flight is not {self.capacity}"

@@ -2,7 +2,7 @@
 
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
-from mtsid.core.backlog cimport FREE, FRESH, IN_FLIGHT, NONE, RETURNED, Backlog, Line, Slot, slot_at
+from mtsid.core.backlog cimport FREE, FRESH, IN_FLIGHT, NONE, RETURNED, Backlog, Slot, slot_at
 
 
 cdef struct Row:            # a live slot

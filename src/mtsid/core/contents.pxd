@@ -32,6 +32,7 @@ cdef class Contents:
     cdef int64_t resolve(self, int64_t key, uint64_t receipt) noexcept
     cdef int64_t key_of(self, object key, uint64_t* receipt) except? -1
     cdef object refusal(self, object key)
+    cdef uint64_t waiting_now(self) noexcept
     cdef uint64_t live(self) noexcept
     cdef uint64_t room(self) noexcept
     cdef bytes rows(self)

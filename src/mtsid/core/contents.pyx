@@ -185,13 +185,18 @@ cdef class Contents:
         Py_DECREF(result)
         return result
 
-    def qsize(self) -> int:
+    @cython.final
+    cdef uint64_t waiting_now(self) noexcept:
         """How many messages wait."""
         cdef uint64_t count
         monitor_enter(&self.backlog.monitor)
         count = self.backlog.waiting
         monitor_leave(&self.backlog.monitor)
         return count
+
+    def qsize(self) -> int:
+        """How many messages wait."""
+        return self.waiting_now()
 
     def in_flight(self) -> int:
         """How many messages were got and not settled yet."""

@@ -536,8 +536,10 @@ cdef class QueueVerbs(Contents):
         that one. Otherwise the list is empty.
         """
         cdef bint at_once = as_flag(immediate, "immediate")
-        # Room for what waits now, so that no body is without a place once it is out.
-        cdef list discarded = [None] * <Py_ssize_t> self.backlog.waiting if at_once else []
+        # Room for what waits now, so that no body is without a place once it is out. (A count of its own: the compiler
+        # reads the length of a multiplied list twice, and the queue's own count moves.)
+        cdef Py_ssize_t about = self.waiting_now() if at_once else 0
+        cdef list discarded = [None] * about
         cdef Py_ssize_t n = 0
         cdef int64_t slot
         cdef uint64_t live

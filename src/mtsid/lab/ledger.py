@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mtsid.mta import Entry, Session, Way
+from mtsid.mta.events import ROWS
 
 __all__ = ["AccountingError", "Ledger", "Result"]
 
@@ -153,5 +154,5 @@ class Ledger:
             stale_acknowledgements=session.stale_acknowledgements,
             most_queued=self.most_queued,
             undated=undated,
-            events={str(id): session.log.counts[id] for id in sorted(session.log.counts)},
+            events={str(id): session.log.counts[id] for id in ROWS},  # those that never came too
         )

@@ -15,10 +15,21 @@ class OutputError(ValueError):
     """A result file cannot be written. The text names it and says why."""
 
 
+def _is_standard_stream(found: os.stat_result) -> bool:
+    """Is it what standard output or standard error was redirected to? Then it must not be replaced under them."""
+    for descriptor in (1, 2):
+        try:
+            if os.path.samestat(found, os.fstat(descriptor)):
+                return True
+        except OSError:  # closed
+            continue
+    return False
+
+
 class OutputFile:
     """A text file (UTF-8) that replaces `path` when the block ends well, and leaves no trace when it does not.
 
-    What is no regular file (a pipe, /dev/stdout) is written directly. Raises OutputError.
+    What is no regular file (a pipe), and what standard output goes to, is written directly. Raises OutputError.
     """
 
     def __init__(self, path: str) -> None:
@@ -31,10 +42,11 @@ class OutputFile:
     def __enter__(self) -> OutputFile:
         """Open it at once: a path that cannot be written is known before the work begins."""
         try:
+            found = os.stat(self.path) if os.path.exists(self.path) else None
+            mode = None if found is None else found.st_mode
             self._target = os.path.realpath(self.path)
-            mode = os.stat(self._target).st_mode if os.path.exists(self._target) else None
-            if mode is not None and not stat.S_ISREG(mode):
-                self._file = open(self._target, "w", encoding="utf-8")
+            if found is not None and (not stat.S_ISREG(found.st_mode) or _is_standard_stream(found)):
+                self._file = open(self.path, "a" if stat.S_ISREG(found.st_mode) else "w", encoding="utf-8")
             else:
                 if mode is not None:
                     if not os.access(self._target, os.W_OK):

@@ -98,8 +98,9 @@ def _head(comparison: Comparison) -> Iterator[Text]:
     span = duration(comparison.span.last - comparison.span.first)
     undated = f" ({result.undated:,} more without a date were left out)" if result.undated else ""
     yield Text(
-        f"{_count(result.messages, 'message')} in {span}{undated}. The link was lost {_times(comparison.outages)} and "
-        f"down for {duration(comparison.down_seconds)} in all. {result.ids:,} MTSIDs; 4.0's defect: {result.defect}."
+        f"{_count(result.messages, 'message')} in {span}{undated}. {_lost(comparison)} {result.ids:,} MTSIDs; "
+        f"4.0's defect: {result.defect}. The mail is the trace's; its sizes and priorities, the outages and the "
+        "operator are drawn from the seed."
     )
 
 
@@ -130,8 +131,8 @@ def _table(comparison: Comparison) -> Table:
     ):
         table.add_row(Text(name), *(Text(duration(value)) for value in seconds))
     row("acknowledgements refused as stale", old.stale_acknowledgements, new.stale_acknowledgements)
-    for id in sorted(set(old.events) | set(new.events) | {"4282", "4283", "4284", "4287"}):
-        row(f"event {id}", old.events.get(id, 0), new.events.get(id, 0))
+    for id in old.events:
+        row(f"event {id}", old.events[id], new.events[id])
     return table
 
 
@@ -267,8 +268,9 @@ def _explain_losses(comparison: Comparison) -> Iterator[Text]:
         return
     yield _heading("Why SP2 logs 4284 and 4287 too")
     yield Text(
-        f"Those {losses:,} pairs are real outages: the link was down with mail queued, and every open that fails says "
-        "so again (each 600 s). Only 4282 and 4283 tell of a duplicate MTSID; SP2 never logs them for one."
+        f"{'That pair is' if losses == 1 else f'Those {losses:,} pairs are'} for outages: the link was down with "
+        "mail queued, and every open that fails says so again. Only 4282 and 4283 tell of a duplicate MTSID; SP2 "
+        "never logs them for one."
     )
 
 
@@ -290,6 +292,12 @@ def _next(comparison: Comparison) -> Iterator[Text]:
     yield _command("mtsid storm --defect racy-claim")
 
 
+def _lost(comparison: Comparison) -> str:
+    if not comparison.outages:
+        return "The link was not lost."
+    return f"The link was lost {_times(comparison.outages)} and down for {duration(comparison.down_seconds)} in all."
+
+
 def _command(text: str) -> Text:
     return Text(f"  {text}", no_wrap=True)
 
@@ -299,4 +307,4 @@ def _count(number: int, noun: str) -> str:
 
 
 def _times(number: int) -> str:
-    return {0: "never", 1: "once", 2: "twice"}.get(number, f"{number:,} times")
+    return {1: "once", 2: "twice"}.get(number, f"{number:,} times")

@@ -134,7 +134,8 @@ class Source:
                     yield number, piece
                     whole = piece.endswith(b"\n")
         except (OSError, EOFError, lzma.LZMAError, zlib.error) as error:
-            raise self._broken(number + 1 if number or not isinstance(error, OSError) else None, error) from error
+            damaged = not isinstance(error, OSError) or isinstance(error, gzip.BadGzipFile)
+            raise self._broken(number + 1 if number or damaged else None, error) from error
 
     def _open_raw(self) -> io.BufferedReader:
         if not self._once:

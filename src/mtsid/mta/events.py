@@ -102,7 +102,7 @@ class Event:
     """
 
     id: int
-    fields: Mapping[str, object] = field(default_factory=dict)
+    fields: Mapping[str, object] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
         """Refuse unknown ids and fields at once, not when the text is printed."""

@@ -76,7 +76,7 @@ cdef class MessageQueue(QueueVerbs):
     1
     >>> queue.audit()
     Traceback (most recent call last):
-    mtsid.errors.AuditError: 1 MTSIDs in use twice: 1 (2 messages)
+    mtsid.errors.AuditError: 1 MTSID in use by several messages: 1 (2 messages)
     """
 
     def __init__(self, maxsize=65535, *, first=1, defect="premature-strip"):
