@@ -31,14 +31,16 @@ Invariants
 7.  After a fork the child's line is empty: threads that waited in the parent are not there to be woken. (One that forks
     in a signal handler, while it waits, waits on in the child until its time-out.)
 
-Sleeping is `threading.Lock.acquire`, which lets Ctrl-C in on POSIX. Progress: blocking, by nature.
+Sleeping is `threading.Lock.acquire`, which lets Ctrl-C in on POSIX, at the latest after a second. Progress: blocking,
+by nature.
 
 This file knows nothing of ids or messages.
 """
 
 import os
 from _thread import TIMEOUT_MAX as _TIMEOUT_MAX
-from _thread import allocate_lock
+from _thread import allocate_lock, get_ident
+from threading import main_thread
 from time import monotonic
 
 cimport cython
@@ -155,16 +157,15 @@ cdef class WaitSet:
     cdef bint sleep(self, Waiter waiter, double deadline) except -1:
         """Sleep until woken (True) or until the deadline (False). Raises what a signal handler raises."""
         cdef double seconds
+        # A signal that comes just before the lock is waited for does not end that wait, so the main thread, which alone
+        # handles signals, looks up once a second.
+        cdef double turn = 1.0 if get_ident() == main_thread().ident else _TIMEOUT_MAX
         while True:
-            PyErr_CheckSignals()  # one that came in before the sleep would not end it
-            if isinf(deadline):
-                waiter.lock.acquire()
-                waiter.chosen = True
-                return True
+            PyErr_CheckSignals()
             seconds = deadline - <double> monotonic()
             if seconds <= 0:
                 return False
-            if waiter.lock.acquire(True, min(seconds, _TIMEOUT_MAX)):
+            if waiter.lock.acquire(True, min(seconds, turn)):
                 waiter.chosen = True
                 return True
 
