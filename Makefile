@@ -21,7 +21,7 @@ BUILD_FILES := pyproject.toml setup.py
 # A mistyped PYTHON must not cost a rebuild.
 .PRECIOUS: $(VENV)/interpreter $(VENV)/switches
 .DEFAULT_GOAL := help
-.PHONY: help compare test bench lint format clean FORCE
+.PHONY: help compare test stories bench lint format clean FORCE
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -31,6 +31,9 @@ compare: $(VENV)/installed  ## run the 4.0 queue beside the SP2 queue (ARGS: a t
 
 test: $(VENV)/extra-test  ## run the whole test suite
 	$(BIN)/python -m pytest $(ARGS)
+
+stories: $(VENV)/extra-test  ## search for the shortest ways to each fault of 4.0, and tell them
+	$(BIN)/python -m pytest tests/mta/test_any_sequence.py -k story -rP $(ARGS)
 
 bench: $(VENV)/extra-bench  ## run the benchmarks; ratios within one run are what counts
 	$(BIN)/python -m pytest bench $(ARGS)

@@ -1,4 +1,4 @@
-"""The command line: `mtsid compare` and `mtsid storm`.
+"""The command line: `mtsid compare`, `mtsid storm` and `mtsid states`.
 
 Exit status: 0 done; 2 bad input, with one line on standard error; 1 anything else. A pipe that is closed early and
 Ctrl-C end without a word. Everything of the extra `lab` is imported late, so that its absence is one line too.
@@ -17,7 +17,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from mtsid import MessageQueue, v40
-from mtsid.mta import DEFECTS, LogEntry, Version
+from mtsid.mta import DEFECTS, VERSIONS, LogEntry, Policy, Version, diagrams
 
 if TYPE_CHECKING:
     from mtsid.lab.compare import Comparison
@@ -95,10 +95,30 @@ def _parser() -> argparse.ArgumentParser:
     compare.add_argument(
         "--defect", choices=DEFECTS, default=DEFECTS[0], metavar="NAME", help=_defects_help(DEFECTS[:3])
     )
-    compare.add_argument("--ids", type=int, metavar="N", help="MTSIDs in either queue (default: 65535)")
+    compare.add_argument("--ids", type=int, metavar="N", help="MTSIDs in each queue (default: 65535)")
+    compare.add_argument(
+        "--control-blocks", type=int, metavar="N", help=f"kernel control blocks (default: {Policy().control_blocks})"
+    )
+    outages = compare.add_mutually_exclusive_group()
+    outages.add_argument(
+        "--outages", metavar="FILE", help='your own outages, not drawn ones: "start end peer" lines, in seconds'
+    )
+    outages.add_argument(
+        "--print-outages", action="store_true", help="print the outages that would be drawn, for --outages, and end"
+    )
     compare.add_argument("--json", metavar="FILE", help="write the figures")
     compare.add_argument("--html", metavar="FILE", help="write the report as a web page")
     compare.add_argument("--events", metavar="FILE", help="write every event of both versions, as JSON lines")
+
+    states = commands.add_parser(
+        "states",
+        help="the life cycle of a control block, and where 4.0's differs",
+        description="Print the rows in which 4.0's table of kernel control blocks differs from SP2's, side by side.",
+    )
+    states.set_defaults(run=_states)
+    which = states.add_mutually_exclusive_group()
+    which.add_argument("--table", choices=VERSIONS, metavar="VERSION", help="one version's whole table: SP2 or 4.0")
+    which.add_argument("--diagram", choices=VERSIONS, metavar="VERSION", help="the same as a Mermaid state diagram")
 
     storm = commands.add_parser(
         "storm",
@@ -135,20 +155,33 @@ def _seconds(text: str) -> float:
 
 
 def _compare(options: argparse.Namespace) -> int:
-    from mtsid.lab import TraceError, report
-    from mtsid.lab.compare import check
+    from mtsid.lab import TraceError, drawn_outages, read_outages, report
+    from mtsid.lab.compare import DEFAULT_SEED, check
+    from mtsid.lab.outages import format_outages
     from mtsid.lab.output import OutputError, OutputFile
+    from mtsid.lab.traffic import PEERS
 
     files: dict[str, str] = {
         name: path for name in ("json", "html", "events") if (path := getattr(options, name)) is not None
     }
-    _check_files(options.trace, files)
-    chosen = {name: value for name in ("seed", "defect", "ids") if (value := getattr(options, name)) is not None}
+    _check_files([options.trace, options.outages], files)
+    chosen: dict[str, Any] = {
+        name: value for name in ("seed", "defect", "ids") if (value := getattr(options, name)) is not None
+    }
     try:
         check(**chosen)
+        if options.control_blocks is not None:
+            chosen["policy"] = Policy(control_blocks=options.control_blocks)
     except ValueError as error:
         raise BadInput(str(error)) from error
     try:
+        if options.print_outages:
+            drawn = drawn_outages(options.trace, **{k: v for k, v in chosen.items() if k in ("seed", "policy")})
+            print(f"# start end peer, in seconds: drawn from seed {chosen.get('seed', DEFAULT_SEED)}")
+            print(format_outages(drawn), end="")
+            return DONE
+        if options.outages is not None:
+            chosen["outages"] = read_outages(options.outages, PEERS)
         with contextlib.ExitStack() as stack:
             out = {name: stack.enter_context(OutputFile(path)) for name, path in files.items()}
             write_event = _event_writer(out["events"].write) if "events" in out else None
@@ -182,29 +215,31 @@ def _run(trace: str | None, chosen: dict[str, Any], on_event: Callable[[Version,
 
 def _event_writer(write: Callable[[str], None]) -> Callable[[Version, LogEntry], None]:
     def on_event(version: Version, entry: LogEntry) -> None:
-        event = entry.event
-        line = {
-            "time": round(entry.time, 3),
-            "version": version,
-            "id": event.id,
-            "category": event.category,
-            "severity": event.severity,
-            "text": event.text("kb"),
-            "tag": event.tag,
-        }
-        write(json.dumps(line) + "\n")
+        write(json.dumps({"version": version, **entry.record()}) + "\n")
 
     return on_event
 
 
-def _check_files(trace: str | None, files: dict[str, str]) -> None:
-    """Refuse result files that would replace the trace or one another."""
-    taken: dict[str, str] = {} if trace in (None, "-") else {os.path.realpath(str(trace)): "the trace"}
+def _check_files(inputs: Sequence[str | None], files: dict[str, str]) -> None:
+    """Refuse result files that would replace an input or one another."""
+    names = ("the trace", "the outages")
+    taken = {os.path.realpath(path): name for path, name in zip(inputs, names, strict=True) if path not in (None, "-")}
     for name, path in files.items():
         place = os.path.realpath(path)
         if place in taken and (not os.path.exists(place) or os.path.isfile(place)):
             raise BadInput(f"--{name} {path!r} would overwrite {taken[place]}")
         taken[place] = f"--{name}"
+
+
+def _states(options: argparse.Namespace) -> int:
+    if options.table is not None:
+        text = diagrams.table(options.table)
+    elif options.diagram is not None:
+        text = diagrams.life_cycle(options.diagram)
+    else:
+        text = diagrams.difference()
+    print(text, end="")
+    return DONE
 
 
 def _storm(options: argparse.Namespace) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import signal
@@ -10,6 +11,8 @@ import sys
 from pathlib import Path
 
 import pytest
+
+EVENTS = (1004, 1008, 1198, 1277, 4282, 4283, 4284, 4287)
 
 TRACE = "".join(f"user{n % 9} user{n % 7} {n * 3}\n" for n in range(400))
 
@@ -44,7 +47,17 @@ def refused(run: Finished, *words: str) -> bool:
 def test_compare_without_a_trace_tells_the_story() -> None:
     run = mtsid("compare")
     assert (run.returncode, run.stderr) == (0, "")
-    for words in ("a generated working day", "duplicate MTSIDs", "The first collision", "4282 An interop", "Try next"):
+    for words in (
+        "a generated working day",
+        "duplicate MTSIDs",
+        "Outages, drawn from the seed",
+        "The first collision",
+        "4282 An interop",
+        "The first control block that 4.0 leaves stuck",
+        "1004 An error",
+        "1277 An interop",
+        "Try next",
+    ):
         assert words in run.stdout
     assert "\x1b" not in run.stdout
     assert max(map(len, run.stdout.splitlines())) <= 80
@@ -66,10 +79,11 @@ def test_compare_writes_json_events_and_html(tmp_path: Path) -> None:
     for event in events:
         assert set(event) >= {"time", "version", "id", "category", "text", "tag"}
         assert event["text"].endswith(event["tag"])
-        assert "Error code=" in event["text"]
+        assert ("Error code=" in event["text"]) == (event["id"] > 4000)
+    assert {event["version"] for event in events} == {"4.0", "SP2"}
     for version, result in data["versions"].items():
-        ids = [str(event["id"]) for event in events if event["version"] == version]
-        assert {id: ids.count(id) for id in ("4282", "4283", "4284", "4287")} == result["events"]
+        ids = [event["id"] for event in events if event["version"] == version]
+        assert {str(id): ids.count(id) for id in EVENTS} == result["events"]
     assert "duplicate MTSIDs" in (tmp_path / "r.html").read_text()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["e.jsonl", "r.html", "r.json", "trace"]
 
@@ -118,6 +132,17 @@ def test_a_missing_trace_and_a_directory_are_one_line(tmp_path: Path) -> None:
         (["compare", "--ids", "0"], "ids must be"),
         (["compare", "--ids", "many"], "--ids"),
         (["compare", "--defect", "typo"], "--defect"),
+        (["compare", "--control-blocks", "0"], "control_blocks must be positive"),
+        (["compare", "--control-blocks", "-3"], "control_blocks must be positive"),
+        (["compare", "--control-blocks", "65536"], "control_blocks must be at most 65,535"),
+        (["compare", "--control-blocks", "some"], "--control-blocks"),
+        (["compare", "--outages"], "--outages"),
+        (["compare", "--outages", "F", "--print-outages"], "not allowed with argument --outages"),
+        (["compare", "--outages", "none"], "none: No such file"),
+        (["compare", "--outages", "."], "is a directory"),
+        (["states", "--table", "5.5"], "--table"),
+        (["states", "--table", "4.0", "--diagram", "4.0"], "not allowed with argument --table"),
+        (["states", "more"], "more"),
         (["compare", "--defect", "racy-claim"], "mtsid storm --defect racy-claim"),
         (["compare", "--json", "/no/such/folder/r.json"], "/no/such/folder/r.json"),
         (["compare", "--json", "r", "--html", "r"], "would overwrite --json"),
@@ -142,17 +167,139 @@ def test_a_result_file_must_not_replace_the_trace(tmp_path: Path) -> None:
     assert path.read_text() == TRACE
 
 
+def test_a_result_file_must_not_replace_the_outages(tmp_path: Path) -> None:
+    path = tmp_path / "list"
+    path.write_text("1 2 NORTH\n")
+    (tmp_path / "link").symlink_to(path)
+    for option in ("--json", "--html", "--events"):
+        for name in (path, tmp_path / "link", "list"):
+            run = mtsid("compare", "--outages", path, option, name, cwd=tmp_path)
+            assert refused(run, f"{option} '{name}' would overwrite the outages")
+    assert path.read_text() == "1 2 NORTH\n"
+    assert sorted(os.listdir(tmp_path)) == ["link", "list"]
+
+
+# The user's own outages.
+
+
+def test_printed_outages_given_back_give_the_same_figures(tmp_path: Path) -> None:
+    for arguments in ([], ["--seed", "4"], ["trace", "--seed", "4", "--control-blocks", "3"]):
+        (tmp_path / "trace").write_text(TRACE)
+        printed = mtsid("compare", *arguments, "--print-outages", cwd=tmp_path)
+        assert (printed.returncode, printed.stderr) == (0, "")
+        head, *lines = printed.stdout.splitlines()
+        seed = 4 if arguments else 152897
+        assert head == f"# start end peer, in seconds: drawn from seed {seed}"
+        assert lines
+        assert all(len(line.split()) == 3 for line in lines)
+        (tmp_path / "mine.txt").write_text(printed.stdout)
+        drawn = mtsid("compare", *arguments, "--json", "drawn.json", cwd=tmp_path)
+        given = mtsid("compare", *arguments, "--outages", "mine.txt", "--json", "given.json", cwd=tmp_path)
+        assert (drawn.returncode, given.returncode) == (0, 0)
+        assert (tmp_path / "drawn.json").read_bytes() == (tmp_path / "given.json").read_bytes()
+        assert "Outages, drawn from the seed" in drawn.stdout
+        assert "Outages, drawn from the seed" not in given.stdout
+        outages = json.loads((tmp_path / "given.json").read_text())["outages"]
+        assert [[float(a), float(b), peer] for a, b, peer in map(str.split, lines)][: len(outages)] == outages
+
+
+def test_outages_are_read_from_standard_input_and_packed(tmp_path: Path) -> None:
+    text = "# mine\n36000 36600 NORTH\n37000 37010.5 *\n"
+    (tmp_path / "list.gz").write_bytes(gzip.compress(text.encode()))
+    for name, stdin in (("-", text), ("list.gz", "")):
+        run = mtsid("compare", "--outages", name, "--json", "r.json", cwd=tmp_path, stdin=stdin)
+        assert (run.returncode, run.stderr) == (0, "")
+        assert "\nOutages\n" in run.stdout
+        outages = json.loads((tmp_path / "r.json").read_text())["outages"]
+        assert outages == [[36000.0, 36600.0, "NORTH"], [37000.0, 37010.5, "*"]]
+
+
+def test_an_empty_list_is_a_day_without_outages(tmp_path: Path) -> None:
+    (tmp_path / "list").write_text("# none\n")
+    run = mtsid("compare", "--outages", "list", cwd=tmp_path)
+    assert (run.returncode, run.stderr) == (0, "")
+    assert "No link was lost." in " ".join(run.stdout.split())
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("1 2\n", ["list: line 1: should be `start end peer`"]),
+        ("1 2 NORTH\n\n# x\n3 4 NORTH 5\n", ["list: line 4:", "should be"]),
+        ("1 2 NORTH\nx 4 NORTH\n", ["list: line 2:", "should be"]),
+        ("1 nan NORTH\n", ["list: line 1:", "finite"]),
+        ("1 inf *\n", ["list: line 1:", "finite"]),
+        ("4 3 NORTH\n", ["list: line 1:", "reversed"]),
+        ("4 4 NORTH\n", ["list: line 1:", "reversed"]),
+        ("1 2 BOSTON\n", ["list: line 1:", "no peer 'BOSTON'", "NORTH, EAST, SOUTH, WEST"]),
+        ("1 9 NORTH\n2 3 NORTH\n", ["list: line 2: overlaps line 1"]),
+        ("1 9 NORTH\n2 3 *\n", ["list: line 2: overlaps line 1"]),
+        ("\x00\x1b[31m\n", ["list: line 1:", "should be"]),
+    ],
+)
+def test_a_broken_list_of_outages_is_one_line(tmp_path: Path, content: str, words: list[str]) -> None:
+    path = tmp_path / "list"
+    path.write_text(content)
+    run = mtsid("compare", "--outages", path, "--json", tmp_path / "r.json")
+    assert refused(run, str(path), *words)
+    assert "\x1b" not in run.stderr
+    assert not (tmp_path / "r.json").exists()
+
+
+def test_printing_outages_runs_nothing_and_writes_no_file(tmp_path: Path) -> None:
+    run = mtsid("compare", "--print-outages", "--json", "r.json", cwd=tmp_path)
+    assert run.returncode == 0
+    assert "mtsid compare" not in run.stdout
+    assert os.listdir(tmp_path) == []
+    (tmp_path / "trace").write_text("a b 1\na b x\n")
+    assert refused(mtsid("compare", "trace", "--print-outages", cwd=tmp_path), "trace: line 2:")
+
+
+def test_the_pool_of_control_blocks_is_the_users(tmp_path: Path) -> None:
+    run = mtsid("compare", "--control-blocks", "2", "--json", tmp_path / "r.json")
+    assert run.returncode == 0
+    versions = json.loads((tmp_path / "r.json").read_text())["versions"]
+    assert [result["control_blocks"] for result in versions.values()] == [2, 2]
+    assert "2 control blocks" in " ".join(run.stdout.split())
+
+
+# The life cycle of a control block.
+
+
+def test_states_prints_where_40_differs() -> None:
+    run = mtsid("states")
+    assert (run.returncode, run.stderr) == (0, "")
+    assert run.stdout.startswith("Kernel control blocks: where 4.0's table differs from SP2's\n")
+    assert "In 5 OPEN_ERROR: disconnect timer [pending, failed in state 2]\n" in run.stdout
+    for id in (1004, 1008, 1198, 1277):
+        assert f"log {id}" in run.stdout
+    assert max(map(len, run.stdout.splitlines())) <= 80
+
+
+@pytest.mark.parametrize("version", ["SP2", "4.0"])
+def test_states_prints_a_table_and_a_diagram(version: str) -> None:
+    table = mtsid("states", "--table", version)
+    assert (table.returncode, table.stderr) == (0, "")
+    head, rule, *rows = table.stdout.splitlines()
+    assert (head, rule) == ("| state | primitive | when | steps | next state |", "|---|---|---|---|---|")
+    assert len(rows) > 25
+    assert any("return early" in row for row in rows) == (version == "4.0")
+    diagram = mtsid("states", "--diagram", version)
+    assert (diagram.returncode, diagram.stderr) == (0, "")
+    assert diagram.stdout.startswith("stateDiagram-v2\n")
+    assert ("(4.0 only)" in diagram.stdout) == (version == "4.0")
+    assert "[*] --> IDLE" in diagram.stdout
+
+
 def test_a_defect_that_does_not_show_says_so() -> None:
     run = mtsid("compare", "--defect", "unchecked-wrap")
     assert run.returncode == 0
     assert "No collision in 4.0" in run.stdout
 
 
-@pytest.mark.parametrize("package", ["rich", "simpy"])
-@pytest.mark.parametrize("command", ["compare", "storm"])
-def test_without_the_extra_one_line_says_what_to_install(tmp_path: Path, package: str, command: str) -> None:
-    # An import that fails as it does where the package is not installed.
-    (tmp_path / "sitecustomize.py").write_text(
+def without(folder: Path, package: str) -> str:
+    """A PYTHONPATH on which `package` is not installed: its import fails as it does then."""
+    (folder / "sitecustomize.py").write_text(
         "import sys\n"
         "class Missing:\n"
         "    def find_spec(self, name, path=None, target=None):\n"
@@ -160,10 +307,23 @@ def test_without_the_extra_one_line_says_what_to_install(tmp_path: Path, package
         "            raise ModuleNotFoundError(f'No module named {name!r}', name=name)\n"
         "sys.meta_path.insert(0, Missing())\n"
     )
-    path = os.pathsep.join([str(tmp_path), *filter(None, [os.environ.get("PYTHONPATH")])])
-    run = mtsid(command, PYTHONPATH=path)
+    return os.pathsep.join([str(folder), *filter(None, [os.environ.get("PYTHONPATH")])])
+
+
+@pytest.mark.parametrize("package", ["rich", "simpy"])
+@pytest.mark.parametrize("command", ["compare", "storm"])
+def test_without_the_extra_one_line_says_what_to_install(tmp_path: Path, package: str, command: str) -> None:
+    run = mtsid(command, PYTHONPATH=without(tmp_path, package))
     assert (run.returncode, run.stdout) == (1, "")
     assert run.stderr == f"mtsid: this needs the package {package}: pip install 'mtsid[lab]'\n"
+
+
+@pytest.mark.parametrize("package", ["rich", "simpy"])
+def test_states_needs_no_extra(tmp_path: Path, package: str) -> None:
+    for arguments in ([], ["--table", "SP2"], ["--diagram", "4.0"]):
+        run = mtsid("states", *arguments, PYTHONPATH=without(tmp_path, package))
+        assert (run.returncode, run.stderr) == (0, "")
+        assert run.stdout == mtsid("states", *arguments).stdout != ""
 
 
 def test_importing_mtsid_and_its_command_line_imports_neither_rich_nor_simpy() -> None:
@@ -220,3 +380,8 @@ def test_help_names_the_options() -> None:
     assert run.returncode == 0
     for option in ("TRACE", "--seed", "--defect", "--ids", "--json", "--html", "--events"):
         assert option in run.stdout
+    for option in ("--control-blocks", "--outages", "--print-outages"):
+        assert option in run.stdout
+    commands = mtsid("--help").stdout
+    for command in ("compare", "states", "storm"):
+        assert f"    {command} " in commands

@@ -1,14 +1,18 @@
-"""What people read: durations, points in time, the table, the story, and the page of HTML."""
+"""What people read: the table, the outages, the two stories, and the page of HTML."""
 
 from __future__ import annotations
 
+import dataclasses
 import io
+from pathlib import Path
 
 import pytest
 from rich.console import Console
 
-from mtsid.lab import Comparison, compare
-from mtsid.lab.report import clock, duration, html, render
+from mtsid.lab import Comparison, Outage, compare
+from mtsid.lab.report import SHOWN_OUTAGES, html, render
+from mtsid.lab.wording import clock, duration
+from mtsid.mta import Policy, Remnant
 
 
 def text(comparison: Comparison, width: int = 80) -> str:
@@ -26,38 +30,6 @@ def day() -> Comparison:
     return compare()
 
 
-@pytest.mark.parametrize(
-    ("seconds", "words"),
-    [
-        (0, "0 s"),
-        (0.4, "under 1 s"),
-        (1, "1 s"),
-        (59.6, "1 min"),
-        (61, "1 min 1 s"),
-        (3600, "1 h"),
-        (7500, "2 h 5 min"),
-        (7199, "2 h"),
-        (86399, "1 d"),
-        (90061, "1 d 1 h"),
-        (150.3 * 86400, "150 d 7 h"),
-    ],
-)
-def test_durations_for_people(seconds: float, words: str) -> None:
-    assert duration(seconds) == words
-
-
-@pytest.mark.parametrize("seconds", [-1, float("nan"), float("inf")])
-def test_no_duration(seconds: float) -> None:
-    with pytest.raises(ValueError, match="duration"):
-        duration(seconds)
-
-
-def test_points_in_time() -> None:
-    assert clock(37_815.9, calendar=False) == "10:30:15"
-    assert clock(86_400 + 61, calendar=False) == "day 2 00:01:01"
-    assert clock(820_659_600, calendar=True) == "1996-01-03 09:00:00"
-
-
 def test_the_table_has_every_row_with_both_versions(day: Comparison) -> None:
     report = text(day)
     old, new = day.versions["4.0"], day.versions["SP2"]
@@ -73,11 +45,174 @@ def test_the_table_has_every_row_with_both_versions(day: Comparison) -> None:
         ("event 4283", old.events["4283"], 0),
         ("event 4284", old.events["4284"], new.events["4284"]),
         ("event 4287", old.events["4287"], new.events["4287"]),
+        ("acknowledgements refused as stale", old.stale_acknowledgements, new.stale_acknowledgements),
+        ("control blocks left stuck", old.kcbs_stuck, 0),
+        ("control blocks left dangling", old.kcbs_dangling, 0),
+        ("  at once, at most", old.most_kcbs_left, 0),
+        ("associations refused to peers", old.associations_refused, new.associations_refused),
+        ("own opens refused", old.opens_refused, new.opens_refused),
+        ("late primitives dropped", old.late_primitives, new.late_primitives),
+        ("restarts by the operator", old.restarts, new.restarts),
+        *((f"event {id}", old.events[str(id)], new.events[str(id)]) for id in (1004, 1008, 1198, 1277)),
     ):
         rows = [line.split() for line in report.splitlines() if line.startswith(f"{name} ")]
         assert [*name.split(), f"{a:,}", f"{b:,}"] in rows
     assert f"longest hang {duration(old.longest_hang_seconds)} 0 s" in folded(report)
     assert f"total hang {duration(old.hung_seconds)} 0 s" in folded(report)
+    assert "no control block idle for 0 s 0 s" in folded(report)
+
+
+def test_the_time_without_an_idle_control_block_is_told(day: Comparison) -> None:
+    few = compare(policy=Policy(control_blocks=1))
+    old, new = few.versions["4.0"], few.versions["SP2"]
+    told = f"no control block idle for {duration(old.seconds_without_kcb)} {duration(new.seconds_without_kcb)}"
+    assert told in folded(text(few))
+    assert "1 control block" in folded(text(few))
+    assert "Why SP2 logs 1277 too" in text(few)
+    assert f"{new.events['1277']} associations of a peer's came when no control block was idle" in folded(text(few))
+    assert "Why SP2 logs 1277 too" not in text(day)
+
+
+def test_the_head_tells_what_was_run_and_what_was_drawn(day: Comparison) -> None:
+    head = folded(text(day).split("messages   ")[0])
+    old = day.versions["4.0"]
+    assert f"mtsid compare: a generated working day, seed {day.seed}" in head
+    assert f"{old.messages:,} messages in 23 h" in head
+    assert "to 4 peers: NORTH, EAST, SOUTH, WEST." in head
+    down = duration(sum(outage.end - outage.start for outage in day.outages))
+    assert f"A link was lost {len(day.outages)} times and down for {down} in all." in head
+    assert "65,535 MTSIDs a queue, 20 control blocks; 4.0's defect: premature-strip." in head
+    assert "the outages and the operator are drawn from the seed" in head
+    own = folded(text(compare(outages=[Outage(36_000, 36_600, "NORTH")])))
+    assert "A link was lost once and down for 10 min in all." in own
+    assert "the peers' calls and the operator are drawn from the seed" in own
+    assert "the outages and the operator" not in own
+    assert "No link was lost." in folded(text(compare(outages=[])))
+
+
+# The outages.
+
+
+def outage_lines(report: str) -> list[str]:
+    """The lines under the outages' heading, the column heads left out."""
+    _, _, rest = report.partition("\nOutages")
+    block = rest.split("\n\n")[0].splitlines()
+    assert block[1].split() == ["link", "lost", "back", "for", "peer"]
+    return [line.rstrip() for line in block[2:]]
+
+
+def test_the_outages_drawn_are_listed(day: Comparison) -> None:
+    report = text(day)
+    assert "\nOutages, drawn from the seed\n" in report
+    lines = outage_lines(report)
+    assert len(day.outages) <= SHOWN_OUTAGES
+    assert [line.split() for line in lines] == [
+        [
+            clock(outage.start, False),
+            clock(outage.end, False),
+            *duration(outage.end - outage.start).split(),
+            "all" if outage.peer == "*" else outage.peer,
+        ]
+        for outage in day.outages
+    ]
+    assert {line.split()[-1] for line in lines} >= {"all", "NORTH"}
+
+
+@pytest.mark.parametrize("number", [1, SHOWN_OUTAGES - 1, SHOWN_OUTAGES, SHOWN_OUTAGES + 1, SHOWN_OUTAGES + 2000])
+def test_only_the_first_outages_are_listed(number: int) -> None:
+    report = text(compare(outages=[Outage(3.0 * n, 3.0 * n + 1, "WEST") for n in range(number)]))
+    assert "\nOutages\n" in report  # not drawn
+    lines = outage_lines(report)
+    more = number - SHOWN_OUTAGES
+    if more > 0:
+        assert lines.pop().startswith(f"and {more:,} more")
+    assert len(lines) == min(number, SHOWN_OUTAGES)
+    assert all(line.endswith("WEST") for line in lines)
+
+
+def test_no_outages_no_list() -> None:
+    assert "\nOutages" not in text(compare(outages=[]))
+
+
+def test_outages_of_a_trace_with_dates_are_told_by_the_calendar(tmp_path: Path) -> None:
+    path = tmp_path / "mbox"
+    path.write_text(
+        "".join(
+            f"From a@x.example Mon Jan  1 09:{n:02}:00 1996\nDate: Mon, 1 Jan 1996 09:{n:02}:00 +0000\n"
+            f"From: a@x.example\nTo: b{n}@y{n}.example\n\nhello\n\n"
+            for n in range(50)
+        )
+    )
+    comparison = compare(path)
+    assert comparison.calendar
+    lines = outage_lines(text(comparison))
+    assert all(line.startswith("1996-01-01 ") for line in lines)
+    assert lines[0].split()[2:4] == clock(comparison.outages[0].end, True).split()
+
+
+# The first control block left behind.
+
+
+def test_the_control_blocks_story_is_told_from_its_loss_to_its_events(day: Comparison) -> None:
+    report = folded(text(day))
+    story = day.remnant
+    assert story is not None
+    assert story.remnant is Remnant.STUCK
+    index, peer = story.handle.block, story.peer
+    assert f"The first control block that 4.0 leaves stuck: {index}, {peer}'s" in report
+    lost, back, left = (clock(time, False) for time in (story.lost_at, story.back_at, story.left_at))
+    assert (
+        f"{lost} The link to {peer} is lost while control block {index} waits for the association (state 2)" in report
+    )
+    assert f"{back} The link is back after {duration(story.back_at - story.lost_at)}, and {peer} answers" in report
+    assert f"{left} The Open Error is processed, and 4.0's clean-up returns early. Control block {index}: not" in report
+    assert "the entity's path kept, the POP-4 path cut. It is stuck." in report
+    assert "SP2 cleans it up in one step" in report
+    first, second = story.consequences
+    assert f"{clock(first.time, False)} A local retry selects the block" in report
+    assert f"{clock(second.time, False)} {peer} calls, and is refused" in report
+    assert "an operator restarts the MTA" not in report
+
+
+@pytest.mark.parametrize("seed", [4, 6])
+def test_a_dangling_control_block_has_a_story_as_well(seed: int) -> None:
+    comparison = compare(seed=seed)
+    story = comparison.remnant
+    assert story is not None
+    assert story.remnant is Remnant.DANGLING
+    report = folded(text(comparison))
+    assert f"The first control block that 4.0 leaves dangling: {story.handle.block}, {story.peer}'s" in report
+    assert f"control block {story.handle.block} waits for the transport (state 1)" in report
+    assert "idle, the entity's path cut, the POP-4 path still live. It is dangling." in report
+    [entry] = story.consequences
+    how = {1008: "The peer gives up on the connection", 1198: "The peer says a last word on the connection"}
+    assert f"{clock(entry.time, False)} {how[entry.event.id]} that stands for it" in report
+    assert f"{entry.event.id} {entry.event.text('kb')}" in report
+
+
+def test_a_restart_ends_the_control_blocks_story(day: Comparison) -> None:
+    assert day.remnant is not None
+    ended = dataclasses.replace(day, remnant=dataclasses.replace(day.remnant, restarted_at=80_000.0))
+    assert "22:13:20 No control block is left, mail has stopped, and an operator restarts the MTA." in folded(
+        text(ended)
+    )
+
+
+def test_without_a_remnant_there_is_no_such_story() -> None:
+    assert "The first control block" not in text(compare(outages=[]))
+
+
+@pytest.mark.parametrize("width", [60, 80, 100])
+def test_an_entitys_name_is_folded_and_nothing_is_cut(day: Comparison, width: int) -> None:
+    report = text(day, width)
+    assert "\u2026" not in report
+    assert "..." not in report
+    joined = "".join(report.split())
+    assert day.remnant is not None
+    assert [entry.event.id for entry in day.remnant.consequences] == [1004, 1277]
+    for entry in day.remnant.consequences:
+        assert "".join(f"{entry.event.id} {entry.event.text('kb')}".split()) in joined
+    assert max(len(line) for line in report.splitlines() if not line.startswith("  mtsid")) <= width
 
 
 def test_the_story_names_both_twins_the_events_and_who_freed_the_queue(day: Comparison) -> None:
@@ -108,7 +243,7 @@ def test_piped_output_has_no_control_sequences(day: Comparison) -> None:
     [("double-release", "on the free list a second time"), ("unchecked-wrap", "did not look whether")],
 )
 def test_each_defect_has_its_own_story(defect: str, words: str) -> None:
-    report = folded(text(compare(defect=defect, ids=500)))
+    report = folded(text(compare(defect=defect, ids=100)))
     assert words in report
     assert "has stripped that too" not in report
 
@@ -117,13 +252,16 @@ def test_a_defect_that_did_not_show_says_what_to_change() -> None:
     report = folded(text(compare(defect="unchecked-wrap")))
     assert "No collision in 4.0" in report
     assert "Try a smaller --ids" in report
-    assert "mtsid compare --defect unchecked-wrap --ids 500" in report
+    assert "mtsid compare --defect unchecked-wrap --ids 100" in report
 
 
 def test_what_to_try_next_never_repeats_the_run(day: Comparison) -> None:
     lines = text(day).splitlines()
     assert "  mtsid compare" not in lines
     assert "  mtsid storm --defect racy-claim" in lines
+    assert "  mtsid states" in lines
+    assert "  mtsid compare --print-outages > mine.txt" in lines
+    assert "  mtsid compare --outages mine.txt" in lines
 
 
 def test_a_story_without_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -141,3 +279,5 @@ def test_the_page_of_html_holds_the_report(day: Comparison) -> None:
     assert page.lstrip().startswith("<!DOCTYPE html>")
     assert "duplicate MTSIDs" in page
     assert "The first collision in 4.0" in page
+    assert "The first control block that 4.0 leaves stuck" in page
+    assert "Outages, drawn from the seed" in page

@@ -1,13 +1,33 @@
-"""What is drawn from the seed: mail, outages, the operator."""
+"""What is drawn from the seed beside the outages: mail, peers, their calls, the operator."""
 
-from itertools import islice
+from collections import Counter
+from collections.abc import Iterator
+from itertools import islice, pairwise
 from random import Random
 
 import pytest
 
+from mtsid.lab import Row
 from mtsid.lab.operating import Operator
 from mtsid.lab.traces import GeneratedDay
-from mtsid.lab.traffic import DEFERRAL, LARGEST, LONGEST, Link, incident, incident_indices, mail
+from mtsid.lab.traffic import CALL_EVERY, CALL_SECONDS, DEFERRAL, LARGEST, PEERS, Call, Link, calls, mail, peer_of
+
+
+class Sizes:
+    """A trace of which only the sizes matter."""
+
+    name = "sizes"
+    calendar = True
+    undated = 0
+
+    def __init__(self, sizes: list[int | None]) -> None:
+        self.sizes = sizes
+
+    def __iter__(self) -> Iterator[Row]:
+        return (Row(float(n), "a", "b", size) for n, size in enumerate(self.sizes))
+
+    def close(self) -> None:
+        pass
 
 
 def test_mail_is_the_trace_completed() -> None:
@@ -24,28 +44,67 @@ def test_mail_is_the_trace_completed() -> None:
     assert messages != list(mail(GeneratedDay(1), 2))
 
 
-@pytest.mark.parametrize("messages", [1, 2, 3, 100, 10_000])
-def test_incidents_are_spread_over_the_trace(messages: int) -> None:
-    indices = list(incident_indices(messages, 1))
-    assert indices == sorted(set(indices))
-    assert 1 <= indices[0] <= indices[-1] <= messages
-    assert len(indices) == max(min(3, messages), round(messages / 600))
+@pytest.mark.parametrize("seed", [1, 2])
+def test_mail_does_not_depend_on_the_peers_but_for_its_own(seed: int) -> None:
+    one, four = list(mail(GeneratedDay(1), seed, ("ONE",))), list(mail(GeneratedDay(1), seed))
+    assert {m.peer for m in one} == {"ONE"}
+    assert {m.peer for m in four} == set(PEERS)
+    assert [(m.size, m.priority, m.not_before) for m in one] == [(m.size, m.priority, m.not_before) for m in four]
+    assert all(m.peer == peer_of(m.recipient, PEERS) for m in four)
 
 
-def test_incidents_bring_flaps_and_longer_outages() -> None:
-    rng = Random(1)
-    drawn = [list(incident(rng, first=False)) for _ in range(500)]
-    seconds = [outage.seconds for outages in drawn for outage in outages]
-    assert all(len(outages) >= 2 for outages in drawn)  # what comes back is lost again
-    assert min(seconds) >= 2
-    assert max(seconds) <= LONGEST
-    assert sum(s < 60 for s in seconds) > 100
-    assert sum(s > 1200 for s in seconds) > 100
+def test_a_size_that_the_trace_tells_is_kept() -> None:
+    drawn = list(mail(Sizes([None, None, None]), 1))
+    told = list(mail(Sizes([None, 5, 1 << 40]), 1))
+    assert [m.size for m in told] == [drawn[0].size, 5, LARGEST]
+    assert [m.priority for m in told] == [m.priority for m in drawn]
 
 
-def test_the_first_incident_begins_with_a_longer_outage() -> None:
-    longer = [next(incident(Random(seed), first=True)).seconds for seed in range(200)]
-    assert sorted(longer)[100] > 600
+def test_each_peer_gets_its_share_of_the_mail() -> None:
+    share = Counter(peer_of(f"user{n}@host{n}.example", PEERS) for n in range(4000))
+    assert set(share) == set(PEERS)
+    assert min(share.values()) > 800
+    assert min(Counter(peer_of(f"user{n}", PEERS) for n in range(4000)).values()) > 800
+
+
+def test_a_domain_has_one_peer() -> None:
+    for domain in ("example.org", "b.example", "südwind.example", ""):
+        assert len({peer_of(f"user{n}@{domain}", PEERS) for n in range(50)}) == 1
+    assert peer_of("a@Example.ORG", PEERS) == peer_of("b@example.org", PEERS)
+    assert peer_of('"a@b"@example.org', PEERS) == peer_of("c@example.org", PEERS)  # the last "@" counts
+    assert len({peer_of(f"a@host{n}.example", PEERS) for n in range(50)}) == 4
+    assert {peer_of(name, ("ONE",)) for name in ("a", "b@c", "", "@", "a@")} == {"ONE"}
+
+
+def test_a_peer_is_the_same_in_every_process() -> None:
+    # Not hash(): that depends on PYTHONHASHSEED.
+    assert [peer_of(name, PEERS) for name in ("user1", "user2", "a@example.org")] == ["EAST", "WEST", "WEST"]
+
+
+def test_peers_call_again_and_again() -> None:
+    drawn = list(islice(calls("NORTH", 1, 1000.0), 1000))
+    times = [call.time for call in drawn]
+    assert times == sorted(times)
+    assert times[0] > 1000.0
+    gaps = [b - a for a, b in pairwise([1000.0, *times])]
+    assert CALL_EVERY * 0.9 < sum(gaps) / len(gaps) < CALL_EVERY * 1.1
+    assert min(gaps) < CALL_EVERY / 10
+    assert max(gaps) > CALL_EVERY * 3
+    seconds = [call.seconds for call in drawn]
+    assert CALL_SECONDS[0] <= min(seconds) < 60
+    assert 570 < max(seconds) <= CALL_SECONDS[1]
+
+
+def test_calls_are_drawn_by_peer_and_seed() -> None:
+    def first(peer: str, seed: int, start: float = 0.0) -> list[Call]:
+        return list(islice(calls(peer, seed, start), 5))
+
+    assert first("NORTH", 1) == first("NORTH", 1)
+    assert first("NORTH", 1) != first("SOUTH", 1)
+    assert first("NORTH", 1) != first("NORTH", 2)
+    later = first("NORTH", 1, 500.0)
+    assert [call.seconds for call in later] == [call.seconds for call in first("NORTH", 1)]
+    assert [call.time - 500.0 for call in later] == pytest.approx([call.time for call in first("NORTH", 1)])
 
 
 def test_a_link_takes_time_by_size() -> None:
@@ -58,6 +117,6 @@ def test_an_operator_who_is_there_looks_sooner() -> None:
     operator = Operator(Random(1))
     drawn = sorted(operator.delay(0.0) for _ in range(1001))
     assert 5400 < drawn[500] < 9000
-    operator.last_delete = 10_000.0
+    operator.last_seen = 10_000.0
     assert max(operator.delay(10_000.0 + t) for t in range(0, 3600, 10)) <= 600
     assert max(islice((operator.delay(14_000.0) for _ in range(100)), 100)) > 600

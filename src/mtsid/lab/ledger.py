@@ -1,16 +1,18 @@
-"""The books of one version in a comparison: what happened to every message, and how long the queue was held.
+"""The books of one version in a comparison: what happened to every message, the hangs, and the control blocks.
 
-Nothing is lost: messages = delivered + non-delivered + still queued. The ledger counts from what the session reports
-and compares with what the queue itself holds.
+Nothing is lost: messages = delivered + non-delivered + still queued. The ledger counts from what the MTA reports and
+compares with what the queues themselves hold.
 """
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from mtsid.mta import Entry, Session, Way
+from mtsid.lab.hangs import HangClock
+from mtsid.mta import MTA, Entry, Remnant, Way
 from mtsid.mta.events import ROWS
 
 __all__ = ["AccountingError", "Ledger", "Result"]
@@ -36,10 +38,20 @@ class Result:
     session_shutdowns: int  # by collision
     hangs: int
     hung_messages: int  # held behind a collision while the link was up; each counted once
-    hung_seconds: float  # how long the queue was so held
+    hung_seconds: float  # how long queues were so held, all queues added up
     longest_hang_seconds: float
     stale_acknowledgements: int  # repeated by the peer, refused by the queue
     most_queued: int
+    control_blocks: int  # in the pool
+    kcbs_stuck: int  # left not idle by a clean-up that returned early (R1), in all
+    kcbs_dangling: int  # left idle with a path that still leads there (R2), in all
+    most_kcbs_left: int  # R1 and R2 at once
+    seconds_without_kcb: float  # no control block was idle
+    associations_refused: int  # to peers that called
+    opens_refused: int  # of our own: no control block was to be had, or its state check failed
+    opens_refused_by: dict[str, int]  # why, in words
+    late_primitives: int  # from the network, dropped: of an earlier generation, out of turn, or no path led anywhere
+    restarts: int  # by the operator
     undated: int  # messages of the trace that have no date, left out of `messages`
     events: dict[str, int]
 
@@ -47,112 +59,88 @@ class Result:
         """Return the figures as JSON takes them; seconds to the millisecond."""
         data = dict(self.__dict__)
         del data["version"]
-        for name in ("hung_seconds", "longest_hang_seconds"):
+        for name in ("hung_seconds", "longest_hang_seconds", "seconds_without_kcb"):
             data[name] = round(data[name], 3)
         return data
 
 
 class Ledger:
-    """Counts what leaves and clocks the hangs.
+    """Counts what enters and leaves, one clock of hangs for each peer, and the time without an idle control block."""
 
-    A hang begins at the collision that shuts the session down and ends when a transfer starts again (or no mail is
-    left); its clock stands still while the link is down.
-    """
-
-    def __init__(self) -> None:
+    def __init__(self, peers: Iterable[str]) -> None:
         self.messages = 0
         self.left: Counter[Way] = Counter()
-        self.hangs = 0
-        self.hung_messages = 0
-        self.hung_seconds = 0.0
-        self.longest_hang = 0.0
         self.most_queued = 0
-        self.hanging = False
-        self._hang_seconds = 0.0  # of the present hang
-        self._since: float | None = None  # the clock runs since then; None: it stands
-        self._unhung: set[int] = set()  # id(entry) of the queued messages that were never held so far
-        self._deferred: dict[int, float] = {}  # the same of deferred ones, and their time: until then they wish to wait
+        self.clocks = {peer: HangClock() for peer in peers}
+        self.restarts = 0
+        self.most_kcbs_left = 0
+        self._without = 0.0  # seconds without an idle control block
+        self._without_since: float | None = None
 
-    def entered(self, entry: Entry[Any], queued: int) -> None:
-        """Note a message at the queue's door; `queued` are in the queue now."""
+    def entered(self, entry: Entry[Any], peer: str, queued: int) -> None:
+        """Note a message at the door of the queue for `peer`; `queued` are in all queues now."""
         self.messages += 1
         self.most_queued = max(self.most_queued, queued)
-        if entry.way is not None:
-            return
-        if entry.not_before is not None:
-            self._deferred[id(entry)] = entry.not_before
-        elif self._since is not None:
-            self.hung_messages += 1
-        else:
-            self._unhung.add(id(entry))
+        if entry.way is None:
+            self.clocks[peer].entered(entry)
 
-    def leaves(self, entry: Entry[Any]) -> None:
+    def leaves(self, entry: Entry[Any], peer: str) -> None:
         """Note that a message left."""
         assert entry.way is not None
         self.left[entry.way] += 1
-        self._unhung.discard(id(entry))
-        self._deferred.pop(id(entry), None)
+        self.clocks[peer].leaves(entry)
 
-    def look(self, now: float, session: Session[Any]) -> None:
-        """Start, pause, resume or end the hang's clock, by what the session says."""
-        runs = session.collision is not None and session.link_is_up
-        if runs and self._since is None:
-            self._since = now
-            self._hold(now)
-        elif not runs and self._since is not None:
-            self._hang_seconds += now - self._since
-            self._since = None
-        if session.collision is not None and not self.hanging:
-            self.hanging = True
-            self.hangs += 1
-            self._hang_seconds = 0.0
-        elif session.collision is None and self.hanging:
-            self.hanging = False
-            self.hung_seconds += self._hang_seconds
-            self.longest_hang = max(self.longest_hang, self._hang_seconds)
+    def look(self, now: float, mta: MTA[Any]) -> None:
+        """Look at the pool of control blocks."""
+        if not mta.kernel.idle:
+            if self._without_since is None:
+                self._without_since = now
+        elif self._without_since is not None:
+            self._without += now - self._without_since
+            self._without_since = None
 
-    def _hold(self, now: float) -> None:
-        """Count whatever is queued as hung. Each message is counted once, so all this is O(1) a message."""
-        due = [key for key, time in self._deferred.items() if time <= now]
-        for key in due:
-            del self._deferred[key]
-        self.hung_messages += len(self._unhung) + len(due)
-        self._unhung.clear()
-
-    def close(
-        self, now: float, version: str, session: Session[Any], *, defect: str | None, ids: int, undated: int
-    ) -> Result:
+    def close(self, now: float, mta: MTA[Any], *, ids: int, undated: int) -> Result:
         """Close the books at `now`. Raises AccountingError unless every message is accounted for exactly once."""
-        hang, since = self._hang_seconds, self._since
-        open_hang = 0.0 if not self.hanging else hang + (0.0 if since is None else now - since)
+        hops, clocks = mta.next_hops.values(), self.clocks.values()
         delivered = self.left[Way.DELIVERED]
         non_delivered = {way.value: self.left[way] for way in Way if way is not Way.DELIVERED and self.left[way]}
-        still_queued = len(session)
-        in_queue = len(session.queue)
+        still_queued = len(mta)
+        in_queues = sum(len(hop.queue) for hop in hops)
         total = delivered + sum(non_delivered.values()) + still_queued
-        if self.messages != total or still_queued != in_queue:
+        if self.messages != total or still_queued != in_queues:
             raise AccountingError(
-                f"{version}: {self.messages} messages entered, but {delivered} delivered + "
+                f"{mta.version}: {self.messages} messages entered, but {delivered} delivered + "
                 f"{sum(non_delivered.values())} non-delivered + {still_queued} still queued = {total}; "
-                f"the queue itself holds {in_queue}. This is a defect of mtsid: please report it with trace and seed."
+                f"the queues hold {in_queues}. This is a defect of mtsid: please report it with trace and seed."
             )
+        kernel = mta.kernel
         return Result(
-            version=version,
-            defect=defect,
+            version=mta.version,
+            defect=mta.defect,
             ids=ids,
             messages=self.messages,
             delivered=delivered,
             non_delivered=sum(non_delivered.values()),
             non_delivered_by=non_delivered,
             still_queued=still_queued,
-            duplicate_mtsids=session.duplicates,
-            session_shutdowns=session.shutdowns,
-            hangs=self.hangs,
-            hung_messages=self.hung_messages,
-            hung_seconds=self.hung_seconds + open_hang,
-            longest_hang_seconds=max(self.longest_hang, open_hang),
-            stale_acknowledgements=session.stale_acknowledgements,
+            duplicate_mtsids=sum(hop.duplicates for hop in hops),
+            session_shutdowns=sum(hop.shutdowns for hop in hops),
+            hangs=sum(clock.hangs for clock in clocks),
+            hung_messages=sum(clock.messages for clock in clocks),
+            hung_seconds=sum(clock.seconds + clock.open_hang(now) for clock in clocks),
+            longest_hang_seconds=max(max(clock.longest, clock.open_hang(now)) for clock in clocks),
+            stale_acknowledgements=sum(hop.stale_acknowledgements for hop in hops),
             most_queued=self.most_queued,
+            control_blocks=kernel.size,
+            kcbs_stuck=kernel.left[Remnant.STUCK],
+            kcbs_dangling=kernel.left[Remnant.DANGLING],
+            most_kcbs_left=self.most_kcbs_left,
+            seconds_without_kcb=self._without + (0.0 if self._without_since is None else now - self._without_since),
+            associations_refused=mta.remote_refusals,
+            opens_refused=mta.refusals.total(),
+            opens_refused_by={refusal.value: count for refusal, count in sorted(mta.refusals.items(), key=str)},
+            late_primitives=kernel.drops.total() + mta.unmatched_confirms,
+            restarts=self.restarts,
             undated=undated,
-            events={str(id): session.log.counts[id] for id in ROWS},  # those that never came too
+            events={str(id): mta.log.counts[id] for id in ROWS},  # those that never came too
         )

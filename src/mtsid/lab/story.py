@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass, field
 
+from mtsid.lab.hangs import HangClock
+from mtsid.lab.outages import Edge
+from mtsid.lab.side import Watcher
 from mtsid.lab.traffic import Mail
-from mtsid.mta import Entry, LogEntry, Session, Way
+from mtsid.mta import MTA, Entry, LogEntry, NextHop, Way
 
-__all__ = ["Story", "StoryTeller", "Twin"]
+__all__ = ["FirstCollision", "Sp2Fate", "Story", "Twin"]
 
 
 @dataclass
@@ -36,6 +39,7 @@ class Repeated:
 class Story:
     """The first collision of 4.0."""
 
+    peer: str
     mtsid: int
     older: Twin
     younger: Twin
@@ -53,16 +57,37 @@ class Story:
     drained_at: float | None = None
 
 
-class StoryTeller:
-    """Watches both sessions until the first hang of 4.0 is over."""
+class Sp2Fate(Watcher):
+    """What became in SP2 of the twins of 4.0."""
 
     def __init__(self) -> None:
+        self._watched: dict[int, Twin] = {}  # by the message's place in the trace
+
+    def watch(self, twin: Twin, sp2: NextHop[Mail]) -> None:
+        """Note what becomes of `twin` in SP2's queue, where it may still be."""
+        self._watched[twin.mail.index] = twin
+        for entry in sp2.entries():
+            if entry.body.index == twin.mail.index:
+                twin.sp2_mtsid = entry.mtsid
+
+    def left(self, entry: Entry[Mail]) -> None:
+        """Note that a message left SP2's queue."""
+        if self._watched and (twin := self._watched.pop(entry.body.index, None)) is not None:
+            twin.sp2_way, twin.sp2_left_at = entry.way, entry.left_at
+
+
+class FirstCollision(Watcher):
+    """Watches 4.0 until its first hang is over."""
+
+    def __init__(self, fate: Sp2Fate) -> None:
         self.story: Story | None = None
+        self.clock: dict[str, HangClock] = {}  # 4.0's, by peer; set before the run begins
+        self.sp2: MTA[Mail] | None = None  # set before the run begins
+        self._fate = fate
         self._losses: deque[tuple[float, list[LogEntry]]] = deque(maxlen=16)  # when, and the events logged at that time
         self._latest: deque[LogEntry] = deque(maxlen=2)
-        self._repeated: dict[int, Repeated] = {}  # by MTSID
+        self._repeated: dict[tuple[str, int], Repeated] = {}  # by peer and MTSID
         self._entries: dict[int, Twin] = {}  # id(entry) in 4.0
-        self._watched: dict[int, Twin] = {}  # trace index, in SP2
 
     def logged(self, entry: LogEntry) -> None:
         """Note an event of 4.0."""
@@ -72,39 +97,43 @@ class StoryTeller:
         if self._losses and self._losses[-1][0] == entry.time:
             self._losses[-1][1].append(entry)
 
-    def lost(self, now: float) -> None:
-        """Note that the link is lost; to be told before the sessions are."""
-        if self.story is None:
+    def edge(self, now: float, edge: Edge) -> None:
+        """Note that a link is lost."""
+        if self.story is None and not edge.up:
             self._losses.append((now, []))
 
-    def repeated(self, now: float, entry: Entry[Mail] | None) -> None:
+    def repeated(self, now: float, entry: Entry[Mail]) -> None:
         """Note that 4.0 took the acknowledgement of `entry` a second time."""
-        if self.story is None and entry is not None:
-            self._repeated[entry.mtsid] = Repeated(now, entry.body.index)
+        if self.story is None:
+            self._repeated[entry.body.peer, entry.mtsid] = Repeated(now, entry.body.index)
 
-    def collided(self, session: Session[Mail], sp2: Session[Mail]) -> None:
+    def collided(self, hop: NextHop[Mail]) -> None:
         """Note a collision of 4.0; the first one begins the story."""
-        collision = session.collision
+        collision = hop.collision
         assert collision is not None
         if self.story is not None:
-            if self.story.resumed_at is None:
+            if self.story.resumed_at is None and self.story.peer == hop.name:
                 self.story.closes += 1
             return
-        older, younger = [entry for entry in session.entries() if entry.mtsid == collision.mtsid][:2]
+        older, younger = [entry for entry in hop.entries() if entry.mtsid == collision.mtsid][:2]
         losses = dict(self._losses)
-        twins = [self._watch(entry) for entry in (older, younger)]
-        for entry in sp2.entries():
-            if entry.body.index in self._watched:
-                self._watched[entry.body.index].sp2_mtsid = entry.mtsid
+        twins = []
+        assert self.sp2 is not None
+        for entry in (older, younger):
+            twin = Twin(entry.body, entry.entered)
+            self._entries[id(entry)] = twin
+            self._fate.watch(twin, self.sp2.next_hops[hop.name])
+            twins.append(twin)
         self.story = Story(
+            peer=hop.name,
             mtsid=collision.mtsid,
             older=twins[0],
             younger=twins[1],
             collided_at=collision.time,
             lost_at=older.lost_at,
-            repeated=self._repeated.get(collision.mtsid),
-            backlog=len(session),
-            loss_events=[] if older.lost_at is None else losses.get(older.lost_at, []),
+            repeated=self._repeated.get((hop.name, collision.mtsid)),
+            backlog=len(hop),
+            loss_events=[] if older.lost_at is None else losses.get(older.lost_at, [])[:2],
             collision_events=list(self._latest),
         )
 
@@ -117,25 +146,16 @@ class StoryTeller:
         if self.story.freed is None:
             self.story.freed = twin
 
-    def left_sp2(self, entry: Entry[Mail]) -> None:
-        """Note that a message left SP2's queue."""
-        if self._watched and (twin := self._watched.pop(entry.body.index, None)) is not None:
-            twin.sp2_way, twin.sp2_left_at = entry.way, entry.left_at
-
-    def resumed(self, now: float, messages: int, seconds: float) -> None:
-        """Note that the first hang is over: it held `messages` for `seconds`."""
-        if self.story is not None and self.story.resumed_at is None:
-            self.story.resumed_at = now
-            self.story.hung_messages, self.story.hung_seconds = messages, seconds
-
-    def drained(self, now: float) -> None:
-        """Note that nothing waits in 4.0's queue."""
+    def resumed(self, now: float, hop: NextHop[Mail]) -> None:
+        """Note that the first hang is over."""
         story = self.story
-        if story is not None and story.drained_at is None and story.resumed_at is not None:
-            story.drained_at = now
+        if story is not None and story.resumed_at is None and story.peer == hop.name:
+            clock = self.clock[hop.name]
+            story.resumed_at = now
+            story.hung_messages, story.hung_seconds = clock.messages, clock.seconds
 
-    def _watch(self, entry: Entry[Mail]) -> Twin:
-        twin = Twin(entry.body, entry.entered)
-        self._entries[id(entry)] = twin
-        self._watched[entry.body.index] = twin
-        return twin
+    def drained(self, now: float, hop: NextHop[Mail]) -> None:
+        """Note that nothing waits in a queue of 4.0's."""
+        story = self.story
+        if story is not None and story.drained_at is None and story.resumed_at is not None and story.peer == hop.name:
+            story.drained_at = now

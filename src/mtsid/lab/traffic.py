@@ -1,21 +1,23 @@
-"""What a trace does not tell, drawn from the seed: sizes, priorities, deferred delivery, and the link's outages.
+"""What a trace does not tell, drawn from the seed: peers, sizes, priorities, deferred delivery, the peers' own calls.
 
-All of it is assumption (A), plausible for a wide-area link of 1996 and the same for both versions. The parameters stand
-here and nowhere else.
+All of it is assumption (A), plausible for wide-area links of 1996 and the same for both versions. The parameters stand
+here and nowhere else; those of the outages stand in outages.py.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import zlib
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from random import Random
 
 from mtsid.lab.traces import Trace
 from mtsid.mta import Priority
 
-__all__ = ["Link", "Mail", "Outage", "incident", "incident_indices", "mail"]
+__all__ = ["PEERS", "Call", "Link", "Mail", "calls", "mail", "peer_of"]
 
 HOUR = 3600.0
+PEERS = ("NORTH", "EAST", "SOUTH", "WEST")  # the servers that mail goes to
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +28,7 @@ class Mail:
     time: float  # seconds
     sender: str
     recipient: str
+    peer: str  # the next hop
     size: int  # bytes
     priority: Priority
     not_before: float | None  # deferred delivery: no transfer before that time (seconds)
@@ -33,10 +36,12 @@ class Mail:
 
 @dataclass(frozen=True)
 class Link:
-    """The line to the next hop. It carries one message at a time."""
+    """The line to a peer. It carries one message at a time."""
 
     bytes_per_second: float = 8000.0  # 64 kbit/s
     turnaround: float = 1.5  # seconds a message beside its bytes: open of the activity, acknowledgement
+    connect: float = 1.5  # seconds from the request for a transport connection to its confirm
+    accept: float = 1.5  # seconds from the proposal of an association to its acceptance
 
     def seconds(self, size: int) -> float:
         """Return how long a message of `size` bytes takes, acknowledgement included."""
@@ -48,7 +53,13 @@ URGENT, NON_URGENT = 0.03, 0.05  # shares of the messages; the rest is normal
 DEFERRED, DEFERRAL = 1 / 250, (6 * HOUR, 24 * HOUR)  # share, and for how long
 
 
-def mail(trace: Trace, seed: int) -> Iterator[Mail]:
+def peer_of(recipient: str, peers: Sequence[str]) -> str:
+    """Return the peer that a recipient's mail goes to: one for each domain, or for each name without a domain."""
+    domain = recipient.rpartition("@")[2]
+    return peers[zlib.crc32(domain.lower().encode()) % len(peers)]
+
+
+def mail(trace: Trace, seed: int, peers: Sequence[str] = PEERS) -> Iterator[Mail]:
     """Iterate over a trace's messages, completed from the seed."""
     rng = Random(f"{seed}/mail")
     draw = rng.random
@@ -62,45 +73,29 @@ def mail(trace: Trace, seed: int) -> Iterator[Mail]:
             row.time,
             row.sender,
             row.recipient,
+            peer_of(row.recipient, peers),
             size if row.size is None else min(LARGEST, row.size),
             priority,
             not_before,
         )
 
 
-@dataclass(frozen=True)
-class Outage:
-    """The link stays up for `after` seconds more, then it is lost for `seconds`."""
+CALL_EVERY = 2 * HOUR  # mean, exponential: how often a peer opens an association to us
+CALL_SECONDS = (30.0, 600.0)
 
-    after: float
+
+@dataclass(frozen=True)
+class Call:
+    """A peer opens an association to us at `time` and keeps it open for `seconds`."""
+
+    time: float
     seconds: float
 
 
-MESSAGES_PER_INCIDENT = 600
-LONG = 0.6  # share of the incidents that begin with a longer outage; the others are flaps alone
-MEDIAN_OUTAGE, OUTAGE_SIGMA, LONGEST = 0.4 * HOUR, 1.0, 48 * HOUR  # log-normal
-FLAPS = (1, 1, 2, 2, 3)  # a link that comes back is lost again so many times
-FLAP = 40.0  # mean seconds of a flap, exponential
-FLAP_AFTER = (65.0, 240.0)  # seconds from the link's return to the flap: the backlog is on its way
-
-
-def incident_indices(messages: int, seed: int) -> Iterator[int]:
-    """Iterate over the messages (from 1) whose entry brings an incident: a link is lost when it is in use (S).
-
-    One in each stretch of the trace, at a message drawn from it; three at the least if there are as many messages.
-    """
-    rng = Random(f"{seed}/incidents")
-    count = max(min(3, messages), round(messages / MESSAGES_PER_INCIDENT))
-    for i in range(count):
-        low, high = i * messages // count, (i + 1) * messages // count
-        yield rng.randint(low + 1, high)
-
-
-def incident(rng: Random, *, first: bool) -> Iterator[Outage]:
-    """Draw one incident: its outages in order. The `first` of a trace begins with a longer one."""
-    if rng.random() < LONG or first:
-        yield Outage(rng.uniform(0, 5), min(LONGEST, MEDIAN_OUTAGE * rng.lognormvariate(0, OUTAGE_SIGMA)))
-    else:
-        yield Outage(rng.uniform(0, 5), 2 + rng.expovariate(1 / FLAP))
-    for _ in range(rng.choice(FLAPS)):
-        yield Outage(rng.uniform(*FLAP_AFTER), 2 + rng.expovariate(1 / FLAP))
+def calls(peer: str, seed: int, start: float) -> Iterator[Call]:
+    """Iterate over one peer's calls from `start` (seconds) on, without end."""
+    rng = Random(f"{seed}/calls/{peer}")
+    time = start
+    while True:
+        time += rng.expovariate(1 / CALL_EVERY)
+        yield Call(time, rng.uniform(*CALL_SECONDS))

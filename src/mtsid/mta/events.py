@@ -1,43 +1,47 @@
-"""The MTA's events: one table row an event, and the log that counts them.
+"""The MTA's events: one table row an event.
 
-Source: KB Q152897 (S) for texts, codes and tags; its misprints and their corrections are from sibling articles (K),
-named beside each row. Two renderings: `kb` is the article's own wording, misprints included, with white space folded;
-`normalised` mends the known misprints. The source tag is kept as fields (component, process, thread, proc, severity:
-K, Q159566) and built last.
+Source: KB Q152897 (4282, 4283, 4284, 4287) and Q152877 (1004, 1008, 1198, 1277), both S, for texts, codes and tags;
+misprints and their corrections are from sibling articles (K), named beside each row. Two renderings: `kb` is the
+article's own wording, misprints included, with white space folded; `normalised` mends the known misprints, and in
+Q152877, whose four texts print an entity, a tag and a full stop in four ways, puts them alike (A): no number is
+changed, none is added. The source tag is kept as fields (component, process, thread, proc, severity: K, Q159566) and
+built last.
 
-This file knows the table and nothing of queues, sessions or clocks: a time is whatever number the caller passes.
+This file knows the table and nothing of queues, sessions or clocks.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-__all__ = ["ROWS", "Event", "EventLog", "LogEntry", "Rendering", "Row"]
+__all__ = ["ROWS", "Event", "Rendering", "Row"]
 
 Rendering = Literal["kb", "normalised"]
 
 SOURCE = "MSExchangeMTA"
 TAG = "[{component} {process} {thread} {proc}] ({severity})"
+RESTARTED = "The association will be terminated and restarted if necessary."
 
 
 @dataclass(frozen=True)
 class Row:
-    """One event of the table. Texts are `str.format` templates over `parameters`, tags over the tag's own fields."""
+    """One event of the table. Texts and tags are `str.format` templates over `parameters` and the tag's own fields."""
 
     id: int
     kb: str  # the article's sentence, misprints included
-    code: int  # "Error code=" as the article prints it
     component: str
     process: str
-    thread: int
-    proc: int
+    thread: int | None = None  # None: the article prints none, or not where it belongs
+    proc: int | None = None
+    code: int | None = None  # "Error code=" as the article prints it; None: it prints none
     normalised: str = ""  # the mended sentence; empty: the article's is right
-    normalised_code: int = 0  # the mended code; 0: the article's is right
+    normalised_code: int | None = None  # the mended code; None: the article's is right
     kb_tag: str = TAG  # how the article prints the tag, where it does not print it in the usual way
-    category: str = "X.400 Service"
+    normalised_tag: str = TAG
+    gap: str = " "  # between the sentence and the tag, as the article prints it
+    category: str = "X.400 Service"  # Q152877 names none; that of event 57, about associations too (K, Q194589)
     severity: int = 14  # K: 14 is mostly an NT Warning, 16 mostly an Error
     parameters: Mapping[str, object] = field(default_factory=dict)  # the article's own values
 
@@ -45,6 +49,62 @@ class Row:
 ROWS: dict[int, Row] = {
     row.id: row
     for row in (
+        Row(
+            1004,
+            kb=f"An error occurred while processing an association {{association}} with entity.{{entity}}. {RESTARTED}",
+            normalised=f"An error occurred while processing an association {{association}} with entity {{entity}}. "
+            f"{RESTARTED}",
+            component="PLATFORM",
+            process="KERNEL",
+            proc=10,
+            # Five numbers, and nothing tells which is the thread: they stay where they are.
+            kb_tag="[2 20 1 8 {component} {process} {proc}] ({severity})",
+            normalised_tag="[2 20 1 8 {component} {process} {proc}] ({severity})",
+            parameters={
+                "association": 1,
+                "entity": "/O=organization/OU=site/CN=CONFIGURATION/CN=SERVERS /CN=MICROSOFT MTA",
+            },
+        ),
+        Row(
+            1008,
+            kb=f"An error occurred while processing an association with entity . {RESTARTED}",
+            component="PLATFORM",
+            process="KERNEL",
+            # The article prints no severity here: 14, as in the other three (A).
+            kb_tag="[2 26 {component} {process} ]",
+            normalised_tag="[2 26 {component} {process}] ({severity})",
+        ),
+        Row(
+            1198,
+            kb="An error occurred while processing an association to entity . Presentation error: state check failure. "
+            f"Current state {{state}}, service type {{type}}, service flavor {{flavor}} Control block index {{index}}. "
+            f"{RESTARTED}",
+            normalised="An error occurred while processing an association to entity . Presentation error: state check "
+            "failure. Current state {state}, service type {type}, service flavor {flavor}. Control block index "
+            f"{{index}}. {RESTARTED}",
+            component="PLATFORM",
+            process="KERNEL",
+            thread=27,
+            proc=108,
+            parameters={"state": 0, "type": 20, "flavor": 2, "index": 3},
+        ),
+        Row(
+            1277,
+            kb="An interoperability error occurred. Session error: the remotely initiated transport connection was "
+            "refused. Control block index {index}. Type{type}",
+            normalised="An interoperability error occurred. Session error: the remotely initiated transport connection "
+            "was refused. Control block index {index}. Type {type}.",
+            component="PLATFORM",
+            process="KERNEL",
+            kb_tag="[{entity} {component} {process}] ({severity})",
+            normalised_tag="[{entity} {component} {process}] ({severity})",
+            gap="",
+            parameters={
+                "index": 6,
+                "type": 1,
+                "entity": "/O=Organization/OU=Site/CN=CONFIGURATION/CN=SERVERS/CN= Servername/CN=MICROSOFT MTA",
+            },
+        ),
         Row(
             4282,
             kb="An interoperability error occurred. Interface protocol {interface} was violated.",
@@ -129,8 +189,8 @@ class Event:
 
     @property
     def tag(self) -> str:
-        """The source tag as the article prints it: `[component process thread proc] (severity)`."""
-        return self._tag(ROWS[self.id].kb_tag)
+        """The source tag as the article prints it; usually `[component process thread proc] (severity)`."""
+        return self._fill(ROWS[self.id].kb_tag)
 
     def text(self, rendering: Rendering = "kb") -> str:
         """Return the whole entry, from its first word to the end of the tag, `Error code=` included.
@@ -140,54 +200,27 @@ class Event:
         """
         row = ROWS[self.id]
         if rendering == "kb":
-            sentence, code, tag = row.kb, row.code, row.kb_tag
+            sentence, code, gap, tag = row.kb, row.code, row.gap, row.kb_tag
         elif rendering == "normalised":
-            sentence, code, tag = row.normalised or row.kb, row.normalised_code or row.code, TAG
+            sentence, code, gap, tag = (
+                row.normalised or row.kb,
+                row.normalised_code or row.code,
+                " ",
+                row.normalised_tag,
+            )
         else:
             raise ValueError(f"rendering must be 'kb' or 'normalised', not {rendering!r}")
-        return f"{sentence.format(**{**row.parameters, **self.fields})} Error code={code} {self._tag(tag)}"
+        if code is not None:
+            sentence = f"{sentence} Error code={code}"
+        return self._fill(sentence) + gap + self._fill(tag)
 
-    def _tag(self, template: str) -> str:
+    def _fill(self, template: str) -> str:
         row = ROWS[self.id]
         return template.format(
-            component=row.component, process=row.process, thread=row.thread, proc=row.proc, severity=row.severity
+            component=row.component,
+            process=row.process,
+            thread=row.thread,
+            proc=row.proc,
+            severity=row.severity,
+            **{**row.parameters, **self.fields},
         )
-
-
-@dataclass(frozen=True)
-class LogEntry:
-    """An event and when it was logged (seconds, on the caller's clock)."""
-
-    time: float
-    event: Event
-
-
-class EventLog:
-    """The events in the order they were logged, and how many of each.
-
-    `on_event(entry)` is called for each one, so that a long run can write them away; with `keep=N` the log keeps the
-    first N only (counts stay exact), with `keep=None` all of them.
-    """
-
-    def __init__(self, *, on_event: Callable[[LogEntry], None] | None = None, keep: int | None = None) -> None:
-        self.counts: Counter[int] = Counter()
-        self._entries: list[LogEntry] = []
-        self._on_event = on_event
-        self._keep = keep
-
-    def write(self, time: float, event: Event) -> None:
-        """Add `event`, logged at `time` (seconds)."""
-        entry = LogEntry(time, event)
-        self.counts[event.id] += 1
-        if self._keep is None or len(self._entries) < self._keep:
-            self._entries.append(entry)
-        if self._on_event is not None:
-            self._on_event(entry)
-
-    def __iter__(self) -> Iterator[LogEntry]:
-        """Iterate over the entries kept, in the order they were logged."""
-        return iter(self._entries)
-
-    def __len__(self) -> int:
-        """Return how many events were logged, kept or not."""
-        return sum(self.counts.values())
