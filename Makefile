@@ -21,7 +21,7 @@ BUILD_FILES := pyproject.toml setup.py
 # A mistyped PYTHON must not cost a rebuild.
 .PRECIOUS: $(VENV)/interpreter $(VENV)/switches
 .DEFAULT_GOAL := help
-.PHONY: help compare test stories bench lint format clean FORCE
+.PHONY: help compare test stories schedules residue bench lint format clean FORCE
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -34,6 +34,13 @@ test: $(VENV)/extra-test  ## run the whole test suite
 
 stories: $(VENV)/extra-test  ## search for the shortest ways to each fault of 4.0, and tell them
 	$(BIN)/python -m pytest tests/mta/test_any_sequence.py -k story -rP $(ARGS)
+
+schedules: $(VENV)/extra-test  ## run small scenarios through every interleaving, on the compiled code itself
+	$(BIN)/python -m pytest schedules --quiet
+	$(BIN)/python -m schedules $(ARGS)
+
+residue: $(VENV)/extra-test  ## show that nothing of the scheduled build is left in the normal one
+	$(BIN)/python -m schedules.residue
 
 bench: $(VENV)/extra-bench  ## run the benchmarks; ratios within one run are what counts
 	$(BIN)/python -m pytest bench $(ARGS)
@@ -52,7 +59,7 @@ clean:  ## remove everything that was made: .venv, builds, caches
 	rm -rf $(VENV) build dist .benchmarks .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find src -name '*.egg-info' -prune -exec rm -rf {} +
 	find src -name '*.so' -delete
-	find src tests bench tools docs -name __pycache__ -prune -exec rm -rf {} +
+	find src tests bench schedules tools docs -name __pycache__ -prune -exec rm -rf {} +
 
 # Runs each time and rewrites only what changed: the interpreter, the place of the checkout, the build switches.
 $(VENV)/interpreter $(VENV)/switches &: FORCE

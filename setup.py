@@ -5,6 +5,7 @@ Switches, as environment variables:
 MTSID_DEBUG=1             no optimisation, assertions kept
 MTSID_SANITIZE=thread     compiled with -fsanitize=thread (or address, undefined)
 MTSID_COVERAGE=1          line tracing, for coverage of the Cython sources
+MTSID_SCHEDULED=1         every atomic operation is a scheduling point; for `make schedules` alone
 """
 
 import os
@@ -28,6 +29,7 @@ MODULES = [
 debug = os.environ.get("MTSID_DEBUG") == "1"
 sanitize = os.environ.get("MTSID_SANITIZE", "")
 coverage = os.environ.get("MTSID_COVERAGE") == "1"
+scheduled = os.environ.get("MTSID_SCHEDULED") == "1"
 
 compile_args = ["-std=c11", "-O0" if debug else "-O3", "-g"]
 link_args = []
@@ -37,6 +39,9 @@ if sanitize:
     link_args += [f"-fsanitize={sanitize}"]
 if coverage:
     macros += [("CYTHON_TRACE_NOGIL", "1"), ("CYTHON_USE_SYS_MONITORING", "0")]
+
+if scheduled:
+    macros += [("MTSID_SCHEDULED", "1")]
 
 headers = [str(path) for path in sorted(SOURCE.rglob("*.h"))]
 extensions = [

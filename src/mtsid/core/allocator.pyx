@@ -54,7 +54,7 @@ cdef extern from "Python.h":
 
 cdef extern from *:
     """
-    #ifdef Py_GIL_DISABLED
+    #if defined(Py_GIL_DISABLED) || defined(MTSID_SCHEDULED)  /* a scheduled thread lets go of the GIL at each point */
     #define MTSID_GIL 0
     #else
     #define MTSID_GIL 1

@@ -20,4 +20,8 @@ cdef extern from "atomic.h" nogil:
     uint64_t and_seq_cst "mtsid_and_seq_cst"(word*, uint64_t bits) noexcept
     void fence_seq_cst "mtsid_fence_seq_cst"() noexcept
     void thread_yield "mtsid_yield"() noexcept
+    # Of the scheduled build; in any other, `scheduled` is false and the compiler leaves out what stands behind it.
+    bint scheduled "mtsid_schedule_active"() noexcept
+    int schedule_park "mtsid_schedule_park"(void* whom) noexcept       # -1: nobody is left to unpark it
+    void schedule_unpark "mtsid_schedule_unpark"(void* whom) noexcept
     uint64_t thread_number "mtsid_thread_number"() noexcept

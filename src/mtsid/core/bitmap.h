@@ -6,6 +6,15 @@
 
 #include "atomic.h"
 
+/* Where the counters begin. In the scheduled build near their wrap, so that every search of it goes past that. */
+#ifdef MTSID_SCHEDULED
+#define MTSID_FIRST_VERSION UINT64_C(0xFFFFFFFE)
+#define MTSID_FIRST_CLAIM (UINT64_MAX - 1)
+#else
+#define MTSID_FIRST_VERSION UINT64_C(0)
+#define MTSID_FIRST_CLAIM UINT64_C(0)
+#endif
+
 #define mtsid_lowest_bit32(bits) ((unsigned)__builtin_ctz(bits))
 #define mtsid_lowest_bit64(bits) ((unsigned)__builtin_ctzll(bits))
 #define mtsid_count_bits(bits) ((unsigned)__builtin_popcount(bits))

@@ -65,6 +65,8 @@ from mtsid.core.atomic cimport (
 cdef extern from "bitmap.h" nogil:
     uint32_t ALL32 "UINT32_MAX"
     uint64_t ALL64 "UINT64_MAX"
+    uint64_t FIRST_VERSION "MTSID_FIRST_VERSION"
+    uint64_t FIRST_CLAIM "MTSID_FIRST_CLAIM"
     unsigned lowest_bit32 "mtsid_lowest_bit32"(uint32_t bits) noexcept
     unsigned lowest_bit64 "mtsid_lowest_bit64"(uint64_t bits) noexcept
     unsigned count_bits "mtsid_count_bits"(uint32_t bits) noexcept
@@ -144,6 +146,9 @@ cdef inline bint bitmap_open(Bitmap* self, uint64_t size, bint lowest, bint unde
             store_relaxed(&self.hints[level][words - 1], ALL64 << (self.widths[level] & 63))
     if size & 31:
         store_relaxed(&self.leaves[self.leaf_count - 1], <uint64_t> (ALL32 << (size & 31)))
+    if FIRST_VERSION:
+        for i in range(self.leaf_count):
+            store_relaxed(&self.leaves[i], load_relaxed(&self.leaves[i]) | FIRST_VERSION << 32)
     # Where a thread begins once there are several: evenly spread, since neighbours would fight over one leaf.
     for i in range(<uint64_t> CURSORS):
         store_relaxed(&self.cursors[i].next, i * (size // CURSORS))
@@ -151,7 +156,7 @@ cdef inline bint bitmap_open(Bitmap* self, uint64_t size, bint lowest, bint unde
     store_relaxed(&self.under_gil, under_gil)
     self.excluded = NULL
     self.excluded_count = 0
-    store_relaxed(&self.claim, 0)
+    store_relaxed(&self.claim, FIRST_CLAIM)
     return True
 
 

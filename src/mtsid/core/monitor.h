@@ -17,7 +17,19 @@
 
 #include <Python.h>
 
-#ifdef Py_GIL_DISABLED
+#include "atomic.h"
+
+#ifdef MTSID_SCHEDULED
+
+/* Entering and leaving are scheduling points, and the scheduler keeps whoever must wait: there is no mutex of our own. */
+typedef struct { char unused; } mtsid_monitor;
+
+static inline void mtsid_monitor_open(mtsid_monitor *monitor) { (void)monitor; }
+static inline void mtsid_monitor_close(mtsid_monitor *monitor) { (void)monitor; }
+static inline void mtsid_monitor_enter(mtsid_monitor *monitor) { MTSID_POINT(MTSID_LOCK, monitor); }
+static inline void mtsid_monitor_leave(mtsid_monitor *monitor) { MTSID_POINT(MTSID_UNLOCK, monitor); }
+
+#elif defined(Py_GIL_DISABLED)
 
 #include <pthread.h>
 #include <string.h>

@@ -50,7 +50,16 @@ from cpython.ref cimport Py_DECREF, Py_INCREF
 from libc.math cimport INFINITY, isinf
 from libc.stdint cimport uint64_t
 
-from mtsid.core.atomic cimport add_seq_cst, fence_seq_cst, load_seq_cst, store_relaxed, word
+from mtsid.core.atomic cimport (
+    add_seq_cst,
+    fence_seq_cst,
+    load_seq_cst,
+    schedule_park,
+    schedule_unpark,
+    scheduled,
+    store_relaxed,
+    word,
+)
 from mtsid.core.monitor cimport monitor_close, monitor_enter, monitor_leave, monitor_open
 
 cdef extern from "Python.h":
@@ -86,6 +95,14 @@ cdef class Waiter:
 
     def __dealloc__(self):
         add_seq_cst(&waiters, <uint64_t> -1)
+
+
+cdef int unlock(Waiter waiter) except -1:
+    if scheduled():
+        schedule_unpark(<void*> waiter)
+    else:
+        waiter.lock.release()
+    return 0
 
 
 def _waiters() -> int:
@@ -160,6 +177,9 @@ cdef class WaitSet:
         # A signal that comes just before the lock is waited for does not end that wait, so the main thread, which alone
         # handles signals, looks up once a second.
         cdef double turn = 1.0 if get_ident() == main_thread().ident else _TIMEOUT_MAX
+        if scheduled():
+            waiter.chosen = schedule_park(<void*> waiter) == 0  # else nobody is left to wake it, as the scheduler notes
+            return waiter.chosen
         while True:
             PyErr_CheckSignals()
             seconds = deadline - <double> monotonic()
@@ -210,13 +230,13 @@ cdef class WaitSet:
             if waiter is None:
                 break
             units -= waiter.need
-            waiter.lock.release()
+            unlock(waiter)
         return 0
 
     cdef int wake_all(self) except -1:
         """Wake everybody: at shutdown, and when the last message left."""
         cdef Waiter waiter = self.choose(PY_SSIZE_T_MAX)
         while waiter is not None:
-            waiter.lock.release()
+            unlock(waiter)
             waiter = self.choose(PY_SSIZE_T_MAX)
         return 0

@@ -1,0 +1,212 @@
+"""What is explored: two or three threads, one to four ids, few calls; each with its model, and how far to search."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from mtsid import Allocator, AuditError, MessageQueue, v40
+from schedules.explorer import Run, Scenario
+from schedules.linearizability import Ids, Messages, Model, linearizable
+
+__all__ = ["Plan", "racy_claim", "sp2"]
+
+Calls = list[tuple[str, tuple[Any, ...]]]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A scenario, and how far its search goes: bound None means every interleaving."""
+
+    scenario: Scenario
+    bound: int | None
+
+
+def _ids(subject: Allocator, name: str, arguments: tuple[Any, ...]) -> Any:
+    result = getattr(subject, name)(*arguments)
+    return tuple(result.tolist()) if name == "acquire_many" else result
+
+
+def _messages(subject: Any, name: str, arguments: tuple[Any, ...]) -> Any:
+    queue, receipts = subject
+    if name in ("ack", "nack"):
+        receipt = receipts.get(arguments[0])
+        getattr(queue, name)(receipt)
+        return None
+    result = getattr(queue, name)(*arguments)
+    if name in ("get", "get_nowait"):
+        told = (result.mtsid, result.body, result.deliveries)
+        receipts[told] = result
+        return told
+    return None if name == "shutdown" else result
+
+
+def _judge(model: Callable[[], Model], sound: Callable[[Any], None]) -> Callable[[Run], str]:
+    def check(run: Run) -> str:
+        try:
+            sound(run.subject)
+        except (AssertionError, AuditError) as error:
+            return f"{error}"
+        if not linearizable(run.history, model()):
+            return "the history is not linearizable"
+        return ""
+
+    return check
+
+
+def _allocator(
+    name: str, last: int, threads: list[Calls], *, live: tuple[int, ...] = (), bound: int | None = None, **options: Any
+) -> Plan:
+    def setup() -> Allocator:
+        ids = Allocator(1, last, **options)
+        for id in live:
+            ids.reserve(id)
+        return ids
+
+    check = _judge(lambda: Ids(1, last, live), lambda ids: ids._check())
+    return Plan(Scenario(name, setup, threads, check, _ids), bound)
+
+
+def _queue(
+    name: str, capacity: int, threads: list[Calls], *, put: tuple[str, ...] = (), bound: int | None = None
+) -> Plan:
+    def setup() -> Any:
+        queue: MessageQueue[str] = MessageQueue(capacity)
+        for body in put:
+            queue.put(body)
+        return queue, {}
+
+    before = [(1 + i, body) for i, body in enumerate(put)]
+    check = _judge(lambda: Messages(capacity, before), lambda subject: subject[0].audit())
+    return Plan(Scenario(name, setup, threads, check, _messages), bound)
+
+
+def _last(results: list[Any]) -> Any:
+    return results[-1]
+
+
+ACQUIRE: Calls = [("acquire", ())]
+CLAIM: Calls = [("acquire_many", (2,))]
+PAIR: Calls = [("acquire", ()), ("release", (_last,))]
+GET_ACK: Calls = [("get", ()), ("ack", (_last,))]
+TRY: Calls = [("get_nowait", ())]
+PUTS: Calls = [("put_nowait", ("a",)), ("put_nowait", ("b",))]
+
+
+def sp2() -> list[Plan]:
+    """Return what SP2 must hold."""
+    full = list(range(2, 33))  # a leaf but its first id
+    return [
+        # The allocator: one id.
+        _allocator("acquire | acquire, 2 ids", 2, [ACQUIRE, ACQUIRE]),
+        _allocator("acquire | acquire, 1 id: one is Exhausted", 1, [ACQUIRE, ACQUIRE]),
+        _allocator("acquire | release of the only id", 1, [ACQUIRE, [("release", (1,))]], live=(1,)),
+        _allocator("release | release of one id: one is NotInUse", 2, [[("release", (1,))]] * 2, live=(1,)),
+        _allocator("reserve | reserve of one id: one is InUse", 2, [[("reserve", (1,))]] * 2),
+        _allocator("acquire | reserve", 2, [ACQUIRE, [("reserve", (1,))]]),
+        _allocator("pair | pair, 1 id", 1, [PAIR, PAIR], bound=3),
+        _allocator("pair | pair, 2 ids", 2, [PAIR, PAIR], bound=3),
+        _allocator("pair | pair | pair, 2 ids", 2, [PAIR, PAIR, PAIR], bound=2),
+        # Exact exhaustion: an id is freed behind the search, past the hints, in another leaf.
+        _allocator(
+            "acquire | release behind it, acquire before it; 2 leaves",
+            64,
+            [ACQUIRE, [("release", (1,)), ("acquire", ())]],
+            live=tuple(range(1, 65)),
+            bound=2,
+        ),
+        _allocator(
+            "acquire | release, 2 leaves, all live",
+            64,
+            [ACQUIRE, [("release", (40,))]],
+            live=tuple(range(1, 65)),
+            bound=3,
+            order="lowest",
+        ),
+        _allocator(
+            "pair | release, reserve; a hint set and opened",
+            64,
+            [PAIR, [("release", (2,)), ("reserve", (2,))]],
+            live=tuple(full),
+            bound=2,
+            order="lowest",
+        ),
+        # Many ids: all or none.
+        _allocator("acquire_many(2) | acquire, 2 ids", 2, [[("acquire_many", (2,))], ACQUIRE]),
+        _allocator("acquire_many(2) | acquire_many(2), 3 ids", 3, [[("acquire_many", (2,))]] * 2, bound=3),
+        _allocator(
+            "acquire_many(2) | release, 2 ids", 2, [[("acquire_many", (2,))], [("release", (1,))]], live=(1,), bound=3
+        ),
+        _allocator(
+            "acquire_many(2) rolled back | release of what it held",
+            2,
+            [[("acquire_many", (2,))], PAIR],
+            live=(2,),
+            bound=3,
+        ),
+        _allocator("reserve_many | acquire", 2, [[("reserve_many", ((1, 2),))], ACQUIRE]),
+        _allocator(
+            "release_many | release of one of them",
+            3,
+            [[("release_many", ((1, 2),))], [("release", (1,))]],
+            live=(1, 2),
+        ),
+        # Waiting: the wake-up is never lost.
+        _allocator("acquire waits | release", 1, [[("acquire", (None,))], [("release", (1,))]], live=(1,), bound=3),
+        _allocator(
+            "2 acquires wait | 2 releases",
+            2,
+            [[("acquire", (None,))], [("acquire", (None,))], [("release", (1,)), ("release", (2,))]],
+            live=(1, 2),
+            bound=2,
+        ),
+        # The queue.
+        _queue("put | put, room for one: one is Full", 1, [[("put_nowait", ("a",))], [("put_nowait", ("b",))]]),
+        _queue("put | get", 2, [[("put_nowait", ("a",))], TRY]),
+        _queue("get | get, one message: one is Empty", 2, [TRY, TRY], put=("a",)),
+        _queue(
+            "put, put | get, get: first in, first out",
+            2,
+            [[("put_nowait", ("a",)), ("put_nowait", ("b",))], TRY * 2],
+            bound=3,
+        ),
+        _queue("get, ack | get, nack", 2, [GET_ACK, [("get", ()), ("nack", (_last,))]], put=("a", "b"), bound=3),
+        _queue("get, ack | delete of the same", 2, [[("get_nowait", ())], [("delete", (1,))]], put=("a",)),
+        _queue(
+            "get, nack | get, get: back to its place",
+            3,
+            [[("get_nowait", ()), ("nack", (_last,))], TRY * 2],
+            put=("a", "b"),
+            bound=3,
+        ),
+        _queue("get waits | put", 1, [[("get", ())], [("put_nowait", ("a",))]]),
+        _queue("put waits | get, ack", 1, [[("put", ("b",))], GET_ACK], put=("a",), bound=3),
+        _queue(
+            "2 gets wait | 2 puts",
+            2,
+            [[("get", ())], [("get", ())], [("put_nowait", ("a",)), ("put_nowait", ("b",))]],
+            bound=2,
+        ),
+        _queue("get waits | shutdown", 1, [[("get", ())], [("shutdown", ())]]),
+        _queue("get, ack | get waits, ack | shutdown", 1, [GET_ACK, GET_ACK, [("shutdown", ())]], put=("a",), bound=2),
+        _queue("join | get, ack", 1, [[("join", ())], GET_ACK], put=("a",), bound=3),
+    ]
+
+
+def racy_claim() -> Scenario:
+    """4.0's race: two puts, and a look for twins."""
+
+    def check(run: Run) -> str:
+        try:
+            run.subject.audit()
+        except AuditError as error:
+            return f"{error}"
+        return ""
+
+    return Scenario(
+        "put | put, 4.0's racy-claim",
+        lambda: v40.MessageQueue(4, defect="racy-claim"),
+        [[("put_nowait", ("alice",))], [("put_nowait", ("bob",))]],
+        check,
+    )
