@@ -21,7 +21,7 @@ BUILD_FILES := pyproject.toml setup.py
 # A mistyped PYTHON must not cost a rebuild.
 .PRECIOUS: $(VENV)/interpreter $(VENV)/switches
 .DEFAULT_GOAL := help
-.PHONY: help compare test stories schedules residue bench lint format clean FORCE
+.PHONY: help compare test stories schedules mutants residue bench lint format clean FORCE
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -38,6 +38,9 @@ stories: $(VENV)/extra-test  ## search for the shortest ways to each fault of 4.
 schedules: $(VENV)/extra-test  ## run small scenarios through every interleaving, on the compiled code itself
 	$(BIN)/python -m pytest schedules --quiet
 	$(BIN)/python -m schedules $(ARGS)
+
+mutants: $(VENV)/extra-test  ## put faults into the core, one at a time; each must be caught
+	$(BIN)/python -m schedules.mutants $(ARGS)
 
 residue: $(VENV)/extra-test  ## show that nothing of the scheduled build is left in the normal one
 	$(BIN)/python -m schedules.residue

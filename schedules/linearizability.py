@@ -9,6 +9,7 @@ with the states that may follow.
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable
+from dataclasses import replace
 from typing import NamedTuple, Protocol
 
 from mtsid import Empty, Exhausted, Full, InUse, NotInUse, ShutDown, Stale
@@ -99,6 +100,7 @@ class Contents(NamedTuple):
     flying: frozenset[Held]
     entries: int
     closed: bool
+    gone: bool = False  # shut down at once
 
 
 class Messages:
@@ -138,6 +140,18 @@ class Messages:
 
     _put_nowait = _put
 
+    def _put_many(self, state: Contents, operation: Operation) -> list[Contents]:
+        items, result = operation.arguments[0], operation.result
+        if result is ShutDown or state.closed:
+            return [state] if result is ShutDown and state.closed else []
+        if result is Full:
+            return [state] if len(self._live(state)) + len(items) > self.capacity else []
+        states = [state]
+        for item, mtsid in zip(items, result, strict=True):
+            single = replace(operation, name="put", arguments=(item,), result=mtsid)
+            states = [following for before in states for following in self._put(before, single)]
+        return states
+
     def _get(self, state: Contents, operation: Operation) -> list[Contents]:
         result = operation.result
         over = state.closed and not state.flying
@@ -162,6 +176,11 @@ class Messages:
 
     def _nack(self, state: Contents, operation: Operation) -> list[Contents]:
         held = self._flying(state, operation.arguments[0])
+        if state.gone:
+            # After a shutdown at once the message is discarded, and the caller told.
+            if operation.result is ShutDown and held is not None:
+                return [state._replace(flying=state.flying - {held})]
+            return [state] if operation.result is Stale and held is None else []
         if operation.result is None:
             if held is None:
                 return []
@@ -178,7 +197,13 @@ class Messages:
         return [state] if operation.result is NotInUse else []
 
     def _shutdown(self, state: Contents, operation: Operation) -> list[Contents]:
-        return [state._replace(closed=True)]
+        if not operation.arguments:
+            return [state._replace(closed=True)] if operation.result == () else []
+        # At once: closing is one step, and taking out each message another; what others get meanwhile is not in the
+        # result. As one step, the last, it is right as long as one message waits at most.
+        if operation.result != tuple(held.body for held in state.waiting):
+            return []
+        return [state._replace(closed=True, gone=True, waiting=())]
 
     def _join(self, state: Contents, operation: Operation) -> list[Contents]:
         return [] if state.waiting or state.flying else [state]

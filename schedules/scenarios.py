@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from mtsid import Allocator, AuditError, MessageQueue, v40
-from schedules.explorer import Run, Scenario
+from schedules.explorer import Operation, Run, Scenario
 from schedules.linearizability import Ids, Messages, Model, linearizable
 
 __all__ = ["Plan", "racy_claim", "sp2"]
@@ -29,17 +29,39 @@ def _ids(subject: Allocator, name: str, arguments: tuple[Any, ...]) -> Any:
 
 
 def _messages(subject: Any, name: str, arguments: tuple[Any, ...]) -> Any:
+    """Call a queue's method. A delivery is told as (mtsid, body, deliveries), and given back as that."""
     queue, receipts = subject
+
+    def told(message: Any) -> tuple[Any, ...]:
+        delivery = (message.mtsid, message.body, message.deliveries)
+        receipts[delivery] = message
+        return delivery
+
     if name in ("ack", "nack"):
-        receipt = receipts.get(arguments[0])
-        getattr(queue, name)(receipt)
-        return None
+        return getattr(queue, name)(receipts[arguments[0]])
+    if name == "ack_many":
+        return queue.ack_many([receipts[delivery] for delivery in arguments[0]])
     result = getattr(queue, name)(*arguments)
     if name in ("get", "get_nowait"):
-        told = (result.mtsid, result.body, result.deliveries)
-        receipts[told] = result
-        return told
-    return None if name == "shutdown" else result
+        return told(result)
+    if name == "get_many":
+        return tuple(map(told, result))
+    if name == "put_many":
+        return tuple(result.tolist())
+    return tuple(result) if name == "shutdown" else result
+
+
+def _single(history: list[Operation]) -> list[Operation]:
+    """The history with what is not one step taken apart: a `get_many` is so many gets, an `ack_many` so many acks."""
+    singles = []
+    for operation in history:
+        if operation.name == "get_many" and isinstance(operation.result, tuple):
+            singles += [replace(operation, name="get", arguments=(), result=delivery) for delivery in operation.result]
+        elif operation.name == "ack_many" and operation.result is None:
+            singles += [replace(operation, name="ack", arguments=(delivery,)) for delivery in operation.arguments[0]]
+        else:
+            singles.append(operation)
+    return singles
 
 
 def _judge(model: Callable[[], Model], sound: Callable[[Any], None]) -> Callable[[Run], str]:
@@ -48,7 +70,7 @@ def _judge(model: Callable[[], Model], sound: Callable[[Any], None]) -> Callable
             sound(run.subject)
         except (AssertionError, AuditError) as error:
             return f"{error}"
-        if not linearizable(run.history, model()):
+        if not linearizable(_single(run.history), model()):
             return "the history is not linearizable"
         return ""
 
@@ -90,6 +112,9 @@ ACQUIRE: Calls = [("acquire", ())]
 CLAIM: Calls = [("acquire_many", (2,))]
 PAIR: Calls = [("acquire", ()), ("release", (_last,))]
 GET_ACK: Calls = [("get", ()), ("ack", (_last,))]
+GET_NACK: Calls = [("get_nowait", ()), ("nack", (_last,))]
+GET_ACK_MANY: Calls = [("get_many", (2,)), ("ack_many", (_last,))]
+BOTH = ("a", "b")
 TRY: Calls = [("get_nowait", ())]
 PUTS: Calls = [("put_nowait", ("a",)), ("put_nowait", ("b",))]
 
@@ -132,6 +157,14 @@ def sp2() -> list[Plan]:
             bound=2,
             order="lowest",
         ),
+        _allocator(
+            "acquire | release; a full leaf opened",
+            64,
+            [ACQUIRE, [("release", (2,))]],
+            live=tuple(range(1, 33)),
+            bound=3,
+            order="lowest",
+        ),
         # Many ids: all or none.
         _allocator("acquire_many(2) | acquire, 2 ids", 2, [[("acquire_many", (2,))], ACQUIRE]),
         _allocator("acquire_many(2) | acquire_many(2), 3 ids", 3, [[("acquire_many", (2,))]] * 2, bound=3),
@@ -139,11 +172,23 @@ def sp2() -> list[Plan]:
             "acquire_many(2) | release, 2 ids", 2, [[("acquire_many", (2,))], [("release", (1,))]], live=(1,), bound=3
         ),
         _allocator(
-            "acquire_many(2) rolled back | release of what it held",
+            "acquire_many(2) rolled back | pair",
             2,
             [[("acquire_many", (2,))], PAIR],
             live=(2,),
             bound=3,
+        ),
+        _allocator(
+            "acquire_many(2) rolled back | release of what it holds",
+            2,
+            [CLAIM, [("release", (1,))]],
+            live=(2,),
+            bound=3,
+        ),
+        _allocator("acquire_many(2) rolled back | reserve", 2, [CLAIM, [("reserve", (1,))]], live=(2,), bound=3),
+        _allocator("acquire_many(2) rolled back | state", 2, [CLAIM, [("state", (1,))]], live=(2,), bound=3),
+        _allocator(
+            "acquire_many(2) rolled back | acquire_many(1)", 2, [CLAIM, [("acquire_many", (1,))]], live=(2,), bound=3
         ),
         _allocator("reserve_many | acquire", 2, [[("reserve_many", ((1, 2),))], ACQUIRE]),
         _allocator(
@@ -171,15 +216,24 @@ def sp2() -> list[Plan]:
             [[("put_nowait", ("a",)), ("put_nowait", ("b",))], TRY * 2],
             bound=3,
         ),
-        _queue("get, ack | get, nack", 2, [GET_ACK, [("get", ()), ("nack", (_last,))]], put=("a", "b"), bound=3),
+        _queue("get, ack | get, nack", 2, [GET_ACK, GET_NACK], put=("a", "b"), bound=3),
         _queue("get, ack | delete of the same", 2, [[("get_nowait", ())], [("delete", (1,))]], put=("a",)),
         _queue(
             "get, nack | get, get: back to its place",
             3,
-            [[("get_nowait", ()), ("nack", (_last,))], TRY * 2],
+            [GET_NACK, TRY * 2],
             put=("a", "b"),
             bound=3,
         ),
+        _queue(
+            "put_many(2) | put, room for two",
+            2,
+            [[("put_many", (("a", "b"), False))], [("put_nowait", ("c",))]],
+            bound=3,
+        ),
+        _queue("put_many(2) waits | get, ack", 2, [[("put_many", (("b", "c"),))], GET_ACK], put=("a",), bound=2),
+        _queue("put_many(2) | get_many(2)", 3, [[("put_many", (BOTH,))], [("get_many", (2,))]], bound=3),
+        _queue("get_many(2), ack_many | get, ack", 3, [GET_ACK_MANY, GET_ACK], put=("a", "b", "c"), bound=3),
         _queue("get waits | put", 1, [[("get", ())], [("put_nowait", ("a",))]]),
         _queue("put waits | get, ack", 1, [[("put", ("b",))], GET_ACK], put=("a",), bound=3),
         _queue(
@@ -190,6 +244,8 @@ def sp2() -> list[Plan]:
         ),
         _queue("get waits | shutdown", 1, [[("get", ())], [("shutdown", ())]]),
         _queue("get, ack | get waits, ack | shutdown", 1, [GET_ACK, GET_ACK, [("shutdown", ())]], put=("a",), bound=2),
+        _queue("shutdown at once | get, nack", 2, [[("shutdown", (True,))], GET_NACK], put=("a",), bound=3),
+        _queue("put waits | shutdown", 1, [[("put", ("b",))], [("shutdown", ())]], put=("a",), bound=3),
         _queue("join | get, ack", 1, [[("join", ())], GET_ACK], put=("a",), bound=3),
     ]
 

@@ -221,10 +221,19 @@ static void stand_at(int kind, const void *where)
 
 /* For the scheduled build -------------------------------------------------------------------------------------------- */
 
+/* Interference: not a second thread, but a function that is called at each point and changes the subject in one step. */
+static void (*interference)(void);
+static _Thread_local int interfering;
+
 void mtsid_schedule_point(int kind, const void *where)
 {
     if (me >= 0)
         stand_at(kind, where);
+    else if (interference && !interfering) {
+        interfering = 1;
+        interference();
+        interfering = 0;
+    }
 }
 
 int mtsid_schedule_active(void)
@@ -287,6 +296,9 @@ void schedule_run(void)
     wake_next(-1);
     sem_wait(&finished);
 }
+
+/* NULL: none. Called in the thread that stands at the point, with the GIL if that holds it. */
+void schedule_interfere(void (*callback)(void)) { interference = callback; }
 
 int schedule_steps(void) { return steps; }
 int schedule_step_size(void) { return (int)sizeof record[0]; }

@@ -14,6 +14,7 @@ cdef class QueueVerbs(Contents):
 
     cdef int64_t try_put(self, object item, int rank) except? -9
     cdef int64_t put_waiting(self, object item, int rank, double seconds) except? -9
+    cdef int take_back(self, object item, int64_t mtsid) except -1
     cdef int64_t try_put_many(self, list items, int rank, uint32_t* numbers) except? -9
     cdef object why_not_put(self, int64_t code, Py_ssize_t wanted)
     cdef int64_t try_get(self, Message message) except? -9

@@ -30,6 +30,7 @@ from libc.stdint cimport UINT64_MAX, int64_t, uint32_t, uint64_t
 
 from mtsid.core.arguments cimport as_flag, as_integer, as_list, as_timeout
 from mtsid.core.backlog cimport (
+    FRESH,
     IN_FLIGHT,
     Slot,
     backlog_grow,
@@ -41,7 +42,7 @@ from mtsid.core.backlog cimport (
     slot_at,
 )
 from mtsid.core.contents cimport CLOSED, NO_ROOM, Contents, number_of
-from mtsid.core.message cimport Message
+from mtsid.core.message cimport Message, append_fresh, drop_last
 from mtsid.core.monitor cimport monitor_enter, monitor_leave
 from mtsid.core.waiting cimport Waiter, WaitSet, deadline_of
 
@@ -60,6 +61,8 @@ cdef struct Settling:       # one message of an `ack_many`
 
 
 cdef extern from "Python.h":
+    # As a plain pointer, so that NULL can be handled before Cython raises.
+    PyObject* new_int "PyLong_FromLongLong"(long long)
     PyObject* list_item "PyList_GET_ITEM"(list, Py_ssize_t)
 
 
@@ -171,11 +174,34 @@ cdef class QueueVerbs(Contents):
         cdef int rank = rank_of(priority)
         cdef double seconds = patience(block, timeout)
         cdef int64_t code = self.try_put(item, rank)
+        cdef PyObject* mtsid
         if code == NO_ROOM:
             code = self.put_waiting(item, rank, seconds)
         if code < 0:
             raise self.why_not_put(code, 1)
-        return code
+        mtsid = new_int(code)
+        if mtsid == NULL:
+            self.take_back(item, code)
+            raise MemoryError("no memory for the message's number")
+        result = <object> mtsid
+        Py_DECREF(result)
+        return result
+
+    @cython.final
+    cdef int take_back(self, object item, int64_t mtsid) except -1:
+        """There is no memory to tell what number a message got: it is taken out again, unless it was served already."""
+        cdef int64_t slot
+        cdef PyObject* body = NULL
+        monitor_enter(&self.backlog.monitor)
+        slot = self.find(<uint32_t> (mtsid - self.first))
+        if slot >= 0 and slot_at(&self.backlog, slot).body == <PyObject*> item:
+            if slot_at(&self.backlog, slot).state == FRESH:
+                body = self.leave(<uint32_t> slot)
+        monitor_leave(&self.backlog.monitor)
+        if body != NULL:
+            Py_DECREF(<object> body)
+            self.left(self.live(), self.room(), self.backlog.closed)
+        return 0
 
     def put_nowait(self, item, *, priority="normal") -> int:
         """`put` with `block=False`."""
@@ -358,13 +384,11 @@ cdef class QueueVerbs(Contents):
         while len(messages) < most:
             # What a step takes must have its place first: a failed append would lose the message. Without memory for
             # one more, those that there are will do.
-            try:
-                message = Message.__new__(Message)
-                messages.append(message)
-            except MemoryError:
+            if not append_fresh(messages, <PyTypeObject*> Message, ()):
                 break
+            message = <Message> list_item(messages, len(messages) - 1)
             if self.try_get(message) < 0:
-                messages.pop()
+                drop_last(messages)
                 break
         return messages
 

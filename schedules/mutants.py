@@ -1,0 +1,482 @@
+"""Mutants: faults put into the core on purpose, each of which a named scenario or test must catch.
+
+    python -m schedules.mutants           all of them: `make mutants`
+    python -m schedules.mutants -k hint   some
+
+A mutant is a piece of source and what stands in its place. It is compiled, in a copy of the tree and as the scheduled
+build, and whoever is to catch it is run: a scenario of scenarios.py, or a test. Exit status 1 if one survives, or if a
+piece of source is no longer there: then the mutant proves nothing, and has to be brought up to date.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from schedules.build import ROOT
+
+__all__ = ["MUTANTS", "Mutant", "main"]
+
+TIMEOUT = 300  # seconds for whoever is to catch it
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """`old` in `file` becomes `new`; `scenario` (a part of its name) or `test` (for pytest) catches it."""
+
+    name: str
+    file: str
+    old: str
+    new: str
+    scenario: str = ""
+    test: str = ""
+
+
+BITMAP, BULK, BACKLOG = "core/bitmap.pxd", "core/bitmap_bulk.pxd", "core/backlog.pxd"
+ALLOCATOR, VERBS, WAITING = "core/allocator.pyx", "core/verbs.pyx", "core/waiting.pyx"
+
+MUTANTS = (
+    Mutant(
+        "an exchange that is a load and a store",
+        BITMAP,
+        """\
+    return cas_seq_cst(leaf, expected, desired)  # L0
+""",
+        """\
+    store_relaxed(leaf, desired)
+    return expected
+""",
+        scenario="acquire | acquire, 2 ids",
+    ),
+    Mutant(
+        "a failing acquire that does not look again past the hints",
+        BITMAP,
+        """\
+    if offset < 0:
+        offset = search_or_certify(self)
+        if offset < 0:
+            return offset
+""",
+        """\
+    if offset < 0:
+        return offset
+""",
+        test="schedules/test_interference.py",
+    ),
+    Mutant(
+        "an exhaustion certified by one pass",
+        BITMAP,
+        """\
+        if before == after:
+            return EXHAUSTED
+        before = after
+    return offset
+""",
+        """\
+        return EXHAUSTED
+    return offset
+""",
+        test="schedules/test_interference.py",
+    ),
+    Mutant(
+        "a release that does not bump the version",
+        BITMAP,
+        "(now ^ mine) + (<uint64_t> 1 << 32))",
+        "now ^ mine)",
+        test="schedules/test_interference.py",
+    ),
+    Mutant(
+        "a release that does not check",
+        BITMAP,
+        """\
+        if mine == 0:
+            return bits
+""",
+        """\
+        if mine == 0:
+            return 0
+""",
+        scenario="release | release of one id",
+    ),
+    Mutant(
+        "a release of what a bulk claim may yet give back",
+        BITMAP,
+        """\
+        if not own_claim and load_acquire(&self.claim) & 1:  # C1
+            return BUSY
+""",
+        "",
+        scenario="rolled back | release of what it holds",
+    ),
+    Mutant(
+        "a reservation refused for what a bulk claim may yet give back",
+        BITMAP,
+        """\
+        now = found
+    if claims & 1 or load_acquire(&self.claim) != claims:  # C1
+        return BUSY
+    return LIVE
+""",
+        """\
+        now = found
+    return LIVE
+""",
+        scenario="rolled back | reserve",
+    ),
+    Mutant(
+        "an exhaustion for want of what a bulk claim may yet give back",
+        BITMAP,
+        """\
+    if claims & 1:
+        return BUSY
+    offset = claim_past_hints(self, &before)
+""",
+        """\
+    offset = claim_past_hints(self, &before)
+""",
+        scenario="rolled back | pair",
+    ),
+    Mutant(
+        "a view that shows what a bulk claim may yet give back",
+        BITMAP,
+        """\
+    if claims & 1 or load_acquire(&self.claim) != claims:  # C1
+        return BUSY
+    bits[0] =""",
+        "    bits[0] =",
+        scenario="rolled back | state",
+    ),
+    Mutant(
+        "a hint that is set and not looked at again",
+        BITMAP,
+        """\
+    while not is_full(self, level, index):
+""",
+        """\
+    while False:
+""",
+        scenario="a full leaf opened",
+    ),
+    Mutant(
+        "a release that leaves its hint",
+        BITMAP,
+        """\
+            if <uint32_t> now == ALL32:
+                hint_open(self, leaf)
+            return bits ^ mine
+""",
+        """\
+            return bits ^ mine
+""",
+        scenario="acquire | release, 2 leaves, all live",
+    ),
+    Mutant(
+        "an id leaked by a bulk claim that failed",
+        BULK,
+        """\
+            roll_back(self, ids, got)
+            claim_end(&self.claim)  # C0
+            return EXHAUSTED
+""",
+        """\
+            claim_end(&self.claim)  # C0
+            return EXHAUSTED
+""",
+        scenario="rolled back | state",
+    ),
+    Mutant(
+        "a bulk claim that ends before it has given back",
+        BULK,
+        """\
+            roll_back(self, ids, got)
+            claim_end(&self.claim)  # C0
+            return EXHAUSTED
+""",
+        """\
+            claim_end(&self.claim)  # C0
+            roll_back(self, ids, got)
+            return EXHAUSTED
+""",
+        scenario="rolled back | state",
+    ),
+    Mutant(
+        "bulk claims that do not exclude one another",
+        "core/bitmap.h",
+        """\
+    return !(now & 1) && mtsid_cas_seq_cst(claim, now, now + 1) == now;
+""",
+        """\
+    mtsid_store_relaxed(claim, now | 1);
+    return 1;
+""",
+        scenario="acquire_many(2), 3 ids",
+    ),
+    Mutant(
+        "a release that wakes nobody",
+        ALLOCATOR,
+        """\
+        if code == 0 and self.waiting.needed():
+            self.waiting.wake(1)
+""",
+        "",
+        scenario="acquire waits | release",
+    ),
+    Mutant(
+        "a waiter that tries before it stands in line",
+        ALLOCATOR,
+        """\
+                    self.waiting.enter(waiter)
+                    offset = self.take()
+""",
+        """\
+                    offset = self.take()
+                    self.waiting.enter(waiter)
+""",
+        scenario="acquire waits | release",
+    ),
+    Mutant(
+        "a wake-up that is not passed on",
+        ALLOCATOR,
+        """\
+                if self.waiting.leave(waiter):
+                    self.waiting.wake(1)
+        if offset < 0:
+""",
+        """\
+                self.waiting.leave(waiter)
+        if offset < 0:
+""",
+        scenario="2 acquires wait | 2 releases",
+    ),
+    Mutant(
+        "a waiter that forgets that it was chosen",
+        WAITING,
+        """\
+        chosen = not waiter.in_line
+""",
+        """\
+        chosen = False
+""",
+        scenario="2 acquires wait | 2 releases",
+    ),
+    Mutant(
+        "a put that wakes nobody",
+        VERBS,
+        """\
+                if self.getters.needed():
+                    self.getters.wake(1)
+                return code
+""",
+        """\
+                return code
+""",
+        scenario="get waits | put",
+    ),
+    Mutant(
+        "an ack that wakes nobody",
+        VERBS,
+        """\
+        if live == 0 or self.putters.needed():
+            self.left(live, room, closed)
+        return result
+""",
+        """\
+        return result
+""",
+        scenario="put waits | get, ack",
+    ),
+    Mutant(
+        "a last ack that leaves those who join asleep",
+        VERBS,
+        """\
+            if self.joiners.needed():
+                self.joiners.wake_all()
+            if closed""",
+        "            if closed",
+        scenario="join | get, ack",
+    ),
+    Mutant(
+        "a last ack after a shutdown that leaves getters asleep",
+        VERBS,
+        """\
+            if closed and self.getters.needed():
+                self.getters.wake_all()
+""",
+        """\
+            pass
+""",
+        scenario="get, ack | get waits, ack | shutdown",
+    ),
+    Mutant(
+        "a shutdown that leaves putters asleep",
+        VERBS,
+        """\
+        self.putters.wake_all()
+        if live == 0:
+""",
+        """\
+        if live == 0:
+""",
+        scenario="put waits | shutdown",
+    ),
+    Mutant(
+        "a receipt that is not bumped",
+        BACKLOG,
+        """\
+    self.receipts += 1
+""",
+        """\
+    self.receipts = 1
+""",
+        test="tests/core/test_queue.py tests/core/test_queue_machine.py",
+    ),
+    Mutant(
+        "a settled receipt that is taken again",
+        "core/contents.pyx",
+        "slot.state == IN_FLIGHT and slot.receipt == receipt",
+        "slot.state == IN_FLIGHT",
+        test="tests/core/test_queue.py",
+    ),
+    Mutant(
+        "a returned message that goes behind the others",
+        BACKLOG,
+        """\
+    line.returned = meld(self, line.returned, number)
+    self.in_flight -= 1
+""",
+        """\
+    slot.state = FRESH
+    line_append(self, line, number)
+    self.in_flight -= 1
+""",
+        scenario="back to its place",
+    ),
+    Mutant(
+        "a put_many that is not all or none",
+        VERBS,
+        """\
+            elif <uint64_t> n > backlog_room(&self.backlog):
+                code = NO_ROOM
+""",
+        """\
+            elif 0 == backlog_room(&self.backlog):
+                code = NO_ROOM
+""",
+        test="tests/core/test_queue_bulk.py",
+    ),
+    Mutant(
+        "an id leaked when there is no memory for its number",
+        ALLOCATOR,
+        """\
+        if id == NULL:
+            self.free(offset)
+            raise MemoryError()
+""",
+        """\
+        if id == NULL:
+            raise MemoryError()
+""",
+        test="tests/core/test_no_memory.py",
+    ),
+)
+
+
+def _copy(tree: Path) -> None:
+    for name in ("setup.py", "pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, tree)
+    unwanted = shutil.ignore_patterns("*.so", "*.egg-info", "__pycache__")
+    for folder in ("src", "schedules", "tests", "docs"):
+        shutil.copytree(ROOT / folder, tree / folder, ignore=unwanted)
+
+
+def _run(tree: Path, command: list[str], environment: dict[str, str]) -> tuple[int, str]:
+    """Run a command in the copy; a run that does not end counts as one that failed."""
+    try:
+        done = subprocess.run(
+            command, cwd=tree, env=environment, capture_output=True, text=True, timeout=TIMEOUT, check=False
+        )
+    except subprocess.TimeoutExpired:
+        return -1, "it did not end"
+    return done.returncode, done.stdout + done.stderr
+
+
+def _build(tree: Path, environment: dict[str, str]) -> tuple[Path, str]:
+    """Compile the copy; the folder, and what went wrong if anything did."""
+    build = [sys.executable, "-c", "from schedules.build import build; print(build())"]
+    status, told = _run(tree, build, environment)
+    return Path(told.strip().rpartition("\n")[2]), told if status else ""
+
+
+def _test(tree: Path, place: Path, test: str, environment: dict[str, str]) -> tuple[bool, str]:
+    """Whether a test fails, and how. Those of the suite run on the scheduled build too, with no thread scheduled."""
+    if not test.startswith("schedules/"):
+        environment = {
+            **environment,
+            "LD_PRELOAD": str(place / "scheduler.so"),
+            "PYTHONPATH": str(place / "lib"),
+        }
+    command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *test.split()]
+    status, told = _run(tree, command, environment)
+    failed = [line[7:] for line in told.splitlines() if line.startswith(("FAILED", "ERROR"))]
+    return status != 0, failed[0] if failed else f"status {status}: {told[-300:]}"
+
+
+def _caught(mutant: Mutant, tree: Path, environment: dict[str, str]) -> tuple[bool, str]:
+    """Whether the mutant was caught, and by whom and how."""
+    place, wrong = _build(tree, environment)
+    if wrong:
+        return False, f"does not compile:\n{wrong[-2000:]}"
+    if mutant.test:
+        return _test(tree, place, mutant.test, environment)
+    explore = [sys.executable, "-m", "schedules", "-k", mutant.scenario, "--random", "0"]
+    status, told = _run(tree, explore, environment)
+    lines = [line.strip() for line in told.splitlines() if "VIOLATION" in line or "Fatal" in line]
+    return status != 0, f"scenario {mutant.scenario!r}: {lines[0] if lines else f'status {status}'}"
+
+
+def main() -> int:
+    """Compile and judge every mutant."""
+    parser = argparse.ArgumentParser(prog="python -m schedules.mutants", description=__doc__.partition("\n")[0])
+    parser.add_argument("-k", metavar="TEXT", default="", help="only the mutants whose name holds TEXT")
+    options = parser.parse_args()
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("MTSID_")}
+    environment["MTSID_DEBUG"] = "1"  # compiled in half the time
+    wrong = 0
+    with tempfile.TemporaryDirectory() as folder:
+        tree = Path(folder, "tree")
+        tree.mkdir()
+        _copy(tree)
+        chosen = [mutant for mutant in MUTANTS if options.k in mutant.name]
+        # Whoever is to catch a mutant must be silent without one. `make schedules` shows that of the scenarios.
+        place, told = _build(tree, environment)
+        for test in sorted({mutant.test for mutant in chosen if mutant.test}):
+            fails, how = (True, told) if told else _test(tree, place, test, environment)
+            if fails:
+                print(f"{test} fails without a mutant: {how}")
+                return 1
+        for mutant in chosen:
+            path = tree / "src" / "mtsid" / mutant.file
+            source = path.read_text("utf-8")
+            begun = time.monotonic()
+            if source.count(mutant.old) != 1:
+                caught, how = False, f"stands {source.count(mutant.old)} times in {mutant.file}: bring it up to date"
+            else:
+                path.write_text(source.replace(mutant.old, mutant.new), "utf-8")
+                caught, how = _caught(mutant, tree, environment)
+                path.write_text(source, "utf-8")
+            wrong += not caught
+            print(f"{'caught' if caught else 'SURVIVED':<9}{mutant.name} ({time.monotonic() - begun:.0f} s)")
+            print(f"         {how}", flush=True)
+    print(f"\n{len(chosen)} mutants, {len(chosen) - wrong} caught, {wrong} not.")
+    return int(wrong > 0 or not chosen)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,87 @@
+"""No error path keeps an id: what fails for want of memory changes nothing."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import pytest
+
+from mtsid import Allocator, MessageQueue
+
+_testcapi = pytest.importorskip("_testcapi", reason="this CPython was built without _testcapi, which makes memory fail")
+
+FAILED = object()
+
+
+def call_without_memory(call: Callable[[], Any], allocations: int) -> Any:
+    """Let so many allocations succeed, then none. What the call returned, or FAILED if it raised MemoryError."""
+    result = [FAILED]
+    try:
+        _testcapi.set_nomemory(allocations, 0)
+        try:
+            result[0] = call()
+        finally:
+            _testcapi.remove_mem_hooks()
+    except MemoryError:  # the call's, or if there is a result this function's own
+        pass
+    return result[0]
+
+
+def test_an_acquire_without_memory_for_its_number_leaves_the_id_free() -> None:
+    # Small ints are not allocated: ids from 10,000 on are.
+    failed = 0
+    for allocations in range(12):
+        ids = Allocator(10_000, 10_001)
+        if call_without_memory(ids.acquire, allocations) is FAILED:
+            failed += 1
+            assert (len(ids), ids.available) == (0, 2)
+        ids._check()
+    assert failed
+
+
+@pytest.mark.parametrize("verb", ["acquire_many", "reset"])
+def test_a_bulk_call_without_memory_leaves_the_ids_as_they_were(verb: str) -> None:
+    failed = 0
+    for allocations in range(12):
+        ids = Allocator(10_000, 10_100)
+        ids.acquire_many(1)  # numpy is imported by now
+        call = partial(ids.acquire_many, 50) if verb == "acquire_many" else ids.reset
+        if call_without_memory(call, allocations) is FAILED:
+            failed += 1
+            assert sorted(ids) == [10_000]
+        ids._check()
+    assert failed
+
+
+@pytest.mark.parametrize(
+    ("verb", "arguments"),
+    [("put", ("second",)), ("get", (False,)), ("put_many", (["second", "third"],)), ("get_many", (5,))],
+)
+def test_a_queue_without_memory_loses_and_invents_nothing(verb: str, arguments: tuple[Any, ...]) -> None:
+    failed = 0
+    for allocations in range(16):
+        queue: MessageQueue[str] = MessageQueue(20_000, first=10_000)
+        queue.put("first")
+        result = call_without_memory(partial(getattr(queue, verb), *arguments), allocations)
+        if result is FAILED:
+            failed += 1
+            assert (len(queue), queue.qsize(), queue.in_flight()) == (1, 1, 0)
+        elif verb == "get_many":
+            assert [message.body for message in result] == ["first"]
+        queue.audit()
+    assert failed
+
+
+def test_a_put_without_memory_for_its_number_leaves_the_queue_as_it_was_and_its_payload_alone() -> None:
+    # The message is in before its number can be told: then it is taken out again.
+    payload = ["payload"]
+    queue: MessageQueue[list[str]] = MessageQueue(20_000, first=10_000)
+    queue.put([])  # the slots' memory is there
+    put = partial(queue.put, payload)
+    before = sys.getrefcount(payload)
+    assert call_without_memory(put, 0) is FAILED
+    assert (len(queue), sys.getrefcount(payload)) == (1, before)
+    queue.audit()
