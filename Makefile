@@ -21,7 +21,7 @@ BUILD_FILES := pyproject.toml setup.py
 # A mistyped PYTHON must not cost a rebuild.
 .PRECIOUS: $(VENV)/interpreter $(VENV)/switches
 .DEFAULT_GOAL := help
-.PHONY: help compare test stories schedules mutants residue bench lint format clean FORCE
+.PHONY: help compare test stories schedules mutants residue bench lint format clean weak FORCE
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -41,6 +41,10 @@ schedules: $(VENV)/extra-test  ## run small scenarios through every interleaving
 
 mutants: $(VENV)/extra-test  ## put faults into the core, one at a time; each must be caught
 	$(BIN)/python -m schedules.mutants $(ARGS)
+
+weak: $(VENV)/extra-test  ## check the core's memory orders under ARM's rules, exhaustively
+	$(BIN)/python -m pytest weak --quiet
+	$(BIN)/python -m weak $(ARGS)
 
 residue: $(VENV)/extra-test  ## show that nothing of the scheduled build is left in the normal one
 	$(BIN)/python -m schedules.residue
@@ -62,7 +66,7 @@ clean:  ## remove everything that was made: .venv, builds, caches
 	rm -rf $(VENV) build dist .benchmarks .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find src -name '*.egg-info' -prune -exec rm -rf {} +
 	find src -name '*.so' -delete
-	find src tests bench schedules tools docs -name __pycache__ -prune -exec rm -rf {} +
+	find src tests bench schedules weak tools docs -name __pycache__ -prune -exec rm -rf {} +
 
 # Runs each time and rewrites only what changed: the interpreter, the place of the checkout, the build switches.
 $(VENV)/interpreter $(VENV)/switches &: FORCE
