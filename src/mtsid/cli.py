@@ -81,8 +81,8 @@ def _parser() -> argparse.ArgumentParser:
 
     compare = commands.add_parser(
         "compare",
-        help="the same mail and the same outages through a 4.0 and an SP2 queue",
-        description="Run the same mail and the same outages through a 4.0 and an SP2 queue, in virtual time.",
+        help="the same mail and the same outages through a 4.0 and an SP2 MTA",
+        description="Run the same mail and the same outages through a 4.0 and an SP2 MTA, in virtual time.",
     )
     compare.set_defaults(run=_compare)
     compare.add_argument(
@@ -101,7 +101,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     outages = compare.add_mutually_exclusive_group()
     outages.add_argument(
-        "--outages", metavar="FILE", help='your own outages, not drawn ones: "start end peer" lines, in seconds'
+        "--outages",
+        metavar="FILE",
+        help='your own outages, not drawn ones: "start end peer" lines, in seconds of the trace; * for every peer',
     )
     outages.add_argument(
         "--print-outages", action="store_true", help="print the outages that would be drawn, for --outages, and end"
@@ -155,15 +157,18 @@ def _seconds(text: str) -> float:
 
 
 def _compare(options: argparse.Namespace) -> int:
-    from mtsid.lab import TraceError, drawn_outages, read_outages, report
+    from mtsid.lab import TraceError, drawn_outages, report
     from mtsid.lab.compare import DEFAULT_SEED, check
     from mtsid.lab.outages import format_outages
     from mtsid.lab.output import OutputError, OutputFile
-    from mtsid.lab.traffic import PEERS
 
     files: dict[str, str] = {
         name: path for name in ("json", "html", "events") if (path := getattr(options, name)) is not None
     }
+    if options.trace == options.outages == "-":
+        raise BadInput("the trace and the outages cannot both be standard input: put one of them in a file")
+    if options.print_outages and files:
+        raise BadInput(f"--print-outages runs nothing, so there is nothing to write: leave out --{next(iter(files))}")
     _check_files([options.trace, options.outages], files)
     chosen: dict[str, Any] = {
         name: value for name in ("seed", "defect", "ids") if (value := getattr(options, name)) is not None
@@ -181,7 +186,7 @@ def _compare(options: argparse.Namespace) -> int:
             print(format_outages(drawn), end="")
             return DONE
         if options.outages is not None:
-            chosen["outages"] = read_outages(options.outages, PEERS)
+            chosen["outages"] = options.outages
         with contextlib.ExitStack() as stack:
             out = {name: stack.enter_context(OutputFile(path)) for name, path in files.items()}
             write_event = _event_writer(out["events"].write) if "events" in out else None
@@ -225,6 +230,8 @@ def _check_files(inputs: Sequence[str | None], files: dict[str, str]) -> None:
     names = ("the trace", "the outages")
     taken = {os.path.realpath(path): name for path, name in zip(inputs, names, strict=True) if path not in (None, "-")}
     for name, path in files.items():
+        if path == "-":
+            raise BadInput(f"--{name} needs a file: standard output holds the report")
         place = os.path.realpath(path)
         if place in taken and (not os.path.exists(place) or os.path.isfile(place)):
             raise BadInput(f"--{name} {path!r} would overwrite {taken[place]}")

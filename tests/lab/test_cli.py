@@ -146,6 +146,9 @@ def test_a_missing_trace_and_a_directory_are_one_line(tmp_path: Path) -> None:
         (["compare", "--defect", "racy-claim"], "mtsid storm --defect racy-claim"),
         (["compare", "--json", "/no/such/folder/r.json"], "/no/such/folder/r.json"),
         (["compare", "--json", "r", "--html", "r"], "would overwrite --json"),
+        (["compare", "--json", "-"], "--json needs a file"),
+        (["compare", "--html", "-"], "--html needs a file"),
+        (["compare", "--events", "-", "--json", "r"], "--events needs a file"),
         (["compare", "--colour"], "--colour"),
         (["storm", "--threads", "0"], "--threads"),
         (["storm", "--seconds", "nan"], "--seconds"),
@@ -158,6 +161,7 @@ def test_a_missing_trace_and_a_directory_are_one_line(tmp_path: Path) -> None:
 )
 def test_bad_input_is_one_line(tmp_path: Path, arguments: list[str], words: str) -> None:
     assert refused(mtsid(*arguments, cwd=tmp_path), words)
+    assert os.listdir(tmp_path) == []
 
 
 def test_a_result_file_must_not_replace_the_trace(tmp_path: Path) -> None:
@@ -247,12 +251,53 @@ def test_a_broken_list_of_outages_is_one_line(tmp_path: Path, content: str, word
 
 
 def test_printing_outages_runs_nothing_and_writes_no_file(tmp_path: Path) -> None:
-    run = mtsid("compare", "--print-outages", "--json", "r.json", cwd=tmp_path)
+    run = mtsid("compare", "--print-outages", cwd=tmp_path)
     assert run.returncode == 0
+    assert run.stdout
     assert "mtsid compare" not in run.stdout
     assert os.listdir(tmp_path) == []
     (tmp_path / "trace").write_text("a b 1\na b x\n")
     assert refused(mtsid("compare", "trace", "--print-outages", cwd=tmp_path), "trace: line 2:")
+
+
+@pytest.mark.parametrize("option", ["--json", "--html", "--events"])
+def test_a_result_file_beside_print_outages_is_refused_and_not_forgotten(tmp_path: Path, option: str) -> None:
+    run = mtsid("compare", "--print-outages", option, "result", cwd=tmp_path)
+    assert refused(run, "--print-outages runs nothing", f"leave out {option}")
+    assert os.listdir(tmp_path) == []
+
+
+def test_one_standard_input_is_not_read_as_trace_and_outages(tmp_path: Path) -> None:
+    run = mtsid("compare", "-", "--outages", "-", "--json", "r.json", cwd=tmp_path, stdin=TRACE)
+    assert refused(run, "cannot both be standard input")
+    assert os.listdir(tmp_path) == []
+    (tmp_path / "list").write_text("100 110 NORTH\n")
+    (tmp_path / "trace").write_text(TRACE)
+    run = mtsid("compare", "-", "--outages", "list", cwd=tmp_path, stdin=TRACE)
+    assert (run.returncode, run.stderr) == (0, "")
+    assert "\n  mtsid compare - --outages list --events events.jsonl\n" in run.stdout
+    run = mtsid("compare", "trace", "--outages", "-", cwd=tmp_path, stdin="100 110 NORTH\n")
+    assert (run.returncode, run.stderr) == (0, "")
+
+
+def test_outages_of_another_time_than_the_traces_are_one_line(tmp_path: Path) -> None:
+    (tmp_path / "trace").write_text(TRACE)  # the seconds 0 to 1197
+    (tmp_path / "list").write_text("820000000 820000600 NORTH\n820001000 820002000 *\n")
+    run = mtsid("compare", "trace", "--outages", "list", "--json", "r.json", cwd=tmp_path)
+    assert refused(run, "list: none of them lies within the trace, which runs from 0 to 1197")
+    assert not (tmp_path / "r.json").exists()
+    run = mtsid("compare", "trace", "--outages", "-", cwd=tmp_path, stdin="820000000 820000600 NORTH\n")
+    assert refused(run, "standard input: none of them lies within the trace")
+    (tmp_path / "list").write_text("100 110 NORTH\n820000000 820000600 NORTH\n820001000 820002000 *\n")
+    run = mtsid("compare", "trace", "--outages", "list", "--json", "r.json", cwd=tmp_path)
+    assert (run.returncode, run.stderr) == (0, "")
+    assert "once and down for 10 s in all (2 outages lie outside of the run)." in " ".join(run.stdout.split())
+    assert json.loads((tmp_path / "r.json").read_text())["outages"] == [[100.0, 110.0, "NORTH"]]
+
+
+def test_a_folder_given_as_outages_is_not_called_a_trace(tmp_path: Path) -> None:
+    assert refused(mtsid("compare", "--outages", tmp_path), f"{tmp_path}: is a directory, not a file")
+    assert refused(mtsid("compare", tmp_path), f"{tmp_path}: is a directory, not a file")
 
 
 def test_the_pool_of_control_blocks_is_the_users(tmp_path: Path) -> None:
@@ -270,7 +315,7 @@ def test_states_prints_where_40_differs() -> None:
     run = mtsid("states")
     assert (run.returncode, run.stderr) == (0, "")
     assert run.stdout.startswith("Kernel control blocks: where 4.0's table differs from SP2's\n")
-    assert "In 5 OPEN_ERROR: disconnect timer [pending, failed in state 2]\n" in run.stdout
+    assert "In 5 OPEN_ERROR: disconnect timer [answer pending, failed in state 2]\n" in run.stdout
     for id in (1004, 1008, 1198, 1277):
         assert f"log {id}" in run.stdout
     assert max(map(len, run.stdout.splitlines())) <= 80

@@ -18,7 +18,6 @@ from mtsid.lab import Comparison, Outage, Row, TraceError, compare, drawn_outage
 from mtsid.lab.ledger import Result
 from mtsid.lab.network import ANSWER, MEMORY, PATIENCE
 from mtsid.lab.outages import EVERY
-from mtsid.lab.side import Side
 from mtsid.lab.traffic import Link
 from mtsid.mta import LogEntry, Policy, Remnant, State, Version, Way
 from mtsid.mta.events import ROWS
@@ -483,11 +482,6 @@ def test_policy_and_link_are_the_callers(day: Comparison) -> None:
     assert fast.to_json() != day.to_json()
     with pytest.raises(AttributeError):
         Link().turnaround = 0.0  # type: ignore[misc]
-
-
-def test_a_second_pair_of_sides_could_stand_beside_the_first() -> None:
-    # A side shares nothing with another but the environment.
-    assert not [name for name, value in vars(Side).items() if isinstance(value, (list, dict, set))]
 
 
 def real_trace() -> Path:

@@ -148,6 +148,36 @@ def test_a_message_that_left_before_a_hang_is_not_held_by_it() -> None:
     assert hop.clock.messages == 1
 
 
+def test_a_deferred_message_that_comes_to_its_time_during_a_hang_is_not_forgotten() -> None:
+    hop = Hop()
+    hop.enter(0.0, not_before=20.0)
+    hop.look(10.0, held=True)
+    hop.enter(11.0, not_before=30.0)
+    hop.enter(11.0, not_before=99.0)
+    counts = []
+    for now in (19.9, 20.0, 25.0, 31.0, 31.0):
+        hop.look(now, held=True)
+        counts.append(hop.clock.messages)
+    assert counts == [0, 1, 1, 2, 2]  # at the next look, and once
+    hop.look(40.0, held=False)
+    hop.look(120.0, held=True)  # the third comes to its time between two hangs, and meets the second
+    assert hop.clock.messages == 3
+    hop.look(121.0, held=True)
+    hop.look(130.0, held=False)
+    assert (hop.clock.messages, hop.clock.hangs, hop.clock.seconds) == (3, 2, 40.0)
+
+
+def test_a_deferred_message_is_not_held_while_the_link_is_down() -> None:
+    hop = Hop()
+    hop.enter(0.0, not_before=20.0)
+    hop.look(10.0, held=True)
+    hop.look(15.0, held=True, up=False)
+    hop.look(25.0, held=True, up=False)
+    assert hop.clock.messages == 0
+    hop.look(30.0, held=True)
+    assert hop.clock.messages == 1
+
+
 def test_a_deferred_message_is_held_once_its_time_has_come() -> None:
     hop = Hop()
     hop.enter(0.0, not_before=5.0)

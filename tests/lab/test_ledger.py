@@ -7,7 +7,7 @@ import json
 import pytest
 
 from mtsid.lab.ledger import AccountingError, Ledger, Result
-from mtsid.mta import MTA, Entry, Policy, Primitive, Refusal, Version, Way
+from mtsid.mta import MTA, Collision, Entry, Policy, Primitive, Refusal, Version, Way
 
 PEERS = ("NORTH", "SOUTH")
 
@@ -53,7 +53,7 @@ def test_the_books_refuse_a_lost_message() -> None:
     assert close(ledger, mta).still_queued == 1
     queue = mta.next_hops["NORTH"].queue
     queue.ack(queue.get(False))  # behind the MTA's back
-    with pytest.raises(AccountingError, match=r"SP2: 1 messages entered, but 0 delivered.*the queues hold 0"):
+    with pytest.raises(AccountingError, match=r"SP2: 1 message entered, but 0 delivered.*the queues hold 0"):
         close(ledger, mta)
 
 
@@ -61,7 +61,17 @@ def test_the_books_refuse_a_message_that_nobody_entered() -> None:
     ledger, mta = books("4.0")
     enter(ledger, mta, "NORTH")
     mta.submit(0.0, "SOUTH", peer="SOUTH")
-    with pytest.raises(AccountingError, match=r"4\.0: 1 messages entered.*2 still queued = 2"):
+    with pytest.raises(AccountingError, match=r"4\.0: 1 message entered.*2 still queued = 2"):
+        close(ledger, mta)
+
+
+@pytest.mark.parametrize(("entered", "words"), [(0, "0 messages"), (1, "1 message"), (2, "2 messages")])
+def test_the_books_do_not_say_1_messages(entered: int, words: str) -> None:
+    ledger, mta = books()
+    for _ in range(entered):
+        enter(ledger, mta, "NORTH")
+    mta.submit(0.0, "SOUTH", peer="SOUTH")
+    with pytest.raises(AccountingError, match=rf"^SP2: {words} entered, but"):
         close(ledger, mta)
 
 
@@ -80,7 +90,10 @@ def test_a_message_that_never_entered_hangs_nowhere() -> None:
     for _ in range(3):
         entry = enter(ledger, mta, "NORTH")
     assert entry.way is Way.QUEUE_FULL
-    assert len(ledger.clocks["NORTH"]._unhung) == 2
+    hop = mta.next_hops["NORTH"]
+    hop.collision = Collision(1.0, 1, 2)
+    ledger.clocks["NORTH"].look(1.0, hop, True)
+    assert ledger.clocks["NORTH"].messages == 2
     assert (ledger.messages, ledger.left) == (3, {Way.QUEUE_FULL: 1})
 
 

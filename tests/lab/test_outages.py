@@ -328,6 +328,12 @@ def _without_mail() -> set[str]:
     return set(PEERS) - {peer_of(f"r{n}", PEERS) for n in range(5)}
 
 
+def test_the_longest_outage_is_two_days(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mtsid.lab.outages.OUTAGE_SIGMA", 4.0)  # else it would take a million seeds to see one
+    seconds = [outage.end - outage.start for seed in range(40) for outage in draw(steady(3, 1e7), seed)]
+    assert max(seconds) == pytest.approx(LONGEST) == 48 * 3600
+
+
 def test_times_are_drawn_to_the_millisecond() -> None:
     for outage in drawn_outages():
         assert (outage.start, outage.end) == (round(outage.start, 3), round(outage.end, 3))

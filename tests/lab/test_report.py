@@ -11,8 +11,9 @@ from rich.console import Console
 
 from mtsid.lab import Comparison, Outage, compare
 from mtsid.lab.report import SHOWN_OUTAGES, html, render
+from mtsid.lab.telling import collision_scenes, remnant_scenes
 from mtsid.lab.wording import clock, duration
-from mtsid.mta import Policy, Remnant
+from mtsid.mta import Event, LogEntry, Policy, Remnant
 
 
 def text(comparison: Comparison, width: int = 80) -> str:
@@ -67,7 +68,7 @@ def test_the_time_without_an_idle_control_block_is_told(day: Comparison) -> None
     old, new = few.versions["4.0"], few.versions["SP2"]
     told = f"no control block idle for {duration(old.seconds_without_kcb)} {duration(new.seconds_without_kcb)}"
     assert told in folded(text(few))
-    assert "1 control block" in folded(text(few))
+    assert "1 control block;" in folded(text(few))
     assert "Why SP2 logs 1277 too" in text(few)
     assert f"{new.events['1277']} associations of a peer's came when no control block was idle" in folded(text(few))
     assert "Why SP2 logs 1277 too" not in text(day)
@@ -120,14 +121,24 @@ def test_the_outages_drawn_are_listed(day: Comparison) -> None:
 
 @pytest.mark.parametrize("number", [1, SHOWN_OUTAGES - 1, SHOWN_OUTAGES, SHOWN_OUTAGES + 1, SHOWN_OUTAGES + 2000])
 def test_only_the_first_outages_are_listed(number: int) -> None:
-    report = text(compare(outages=[Outage(3.0 * n, 3.0 * n + 1, "WEST") for n in range(number)]))
+    start = 36_000.0
+    report = text(compare(outages=[Outage(start + 3 * n, start + 3 * n + 1, "WEST") for n in range(number)]))
     assert "\nOutages\n" in report  # not drawn
     lines = outage_lines(report)
     more = number - SHOWN_OUTAGES
     if more > 0:
-        assert lines.pop().startswith(f"and {more:,} more")
+        assert lines.pop() == f"and {more:,} more."  # no --print-outages: that would list others
     assert len(lines) == min(number, SHOWN_OUTAGES)
     assert all(line.endswith("WEST") for line in lines)
+
+
+def test_where_more_drawn_outages_are_listed_is_told_only_of_drawn_ones(day: Comparison) -> None:
+    many = tuple(Outage(36_000.0 + 3 * n, 36_001.0 + 3 * n, "WEST") for n in range(SHOWN_OUTAGES + 5))
+    drawn = dataclasses.replace(day, outages=many)
+    assert outage_lines(text(drawn)).pop() == "and 5 more: --print-outages lists them all."
+    own = dataclasses.replace(drawn, own_outages=True)
+    assert outage_lines(text(own)).pop() == "and 5 more."
+    assert "--print-outages" not in text(own)
 
 
 def test_no_outages_no_list() -> None:
@@ -185,15 +196,34 @@ def test_a_dangling_control_block_has_a_story_as_well(seed: int) -> None:
     assert f"control block {story.handle.block} waits for the transport (state 1)" in report
     assert "idle, the entity's path cut, the POP-4 path still live. It is dangling." in report
     [entry] = story.consequences
-    how = {1008: "The peer gives up on the connection", 1198: "The peer says a last word on the connection"}
-    assert f"{clock(entry.time, False)} {how[entry.event.id]} that stands for it" in report
+    how = {
+        1008: f"The connection that still stands for {story.peer} is given up or lost",
+        1198: f"{story.peer} says a last word on the connection that still stands for it",
+    }
+    assert f"{clock(entry.time, False)} {how[entry.event.id]}; that comes up to an idle block:" in report
     assert f"{entry.event.id} {entry.event.text('kb')}" in report
+
+
+def test_a_lost_link_is_not_told_as_a_peer_that_gives_up(day: Comparison) -> None:
+    # 1008 comes of the peer's abort and of a loss of the link alike; 1198 of its last word alone.
+    assert day.remnant is not None
+    story = dataclasses.replace(day.remnant, remnant=Remnant.DANGLING, peer="EAST")
+    for id, fields, words in (
+        (1008, {}, "The connection that still stands for EAST is given up or lost; that comes up to an idle block:"),
+        (1198, {"index": 4}, "EAST says a last word on the connection that still stands for it; that comes up to an"),
+    ):
+        entry = LogEntry(60_000.0, Event(id, fields))
+        told = dataclasses.replace(day, remnant=dataclasses.replace(story, consequences=[entry]))
+        report = folded(text(told))
+        assert f"16:40:00 {words}" in report
+        assert "gives up" not in report
+        assert "The peer says" not in report
 
 
 def test_a_restart_ends_the_control_blocks_story(day: Comparison) -> None:
     assert day.remnant is not None
     ended = dataclasses.replace(day, remnant=dataclasses.replace(day.remnant, restarted_at=80_000.0))
-    assert "22:13:20 No control block is left, mail has stopped, and an operator restarts the MTA." in folded(
+    assert "22:13:20 Opens are refused for want of a control block, and an operator restarts the MTA." in folded(
         text(ended)
     )
 
@@ -229,6 +259,21 @@ def test_the_story_names_both_twins_the_events_and_who_freed_the_queue(day: Comp
     assert "Why SP2 logs 4284 and 4287 too" in report
 
 
+@pytest.mark.parametrize(
+    ("defect", "seed"), [("premature-strip", 152897), ("double-release", 1), ("unchecked-wrap", 2)]
+)
+def test_the_stories_are_told_in_order_of_time(defect: str, seed: int) -> None:
+    comparison = compare(defect=defect, ids=100, seed=seed)
+    assert comparison.story is not None
+    for scenes in (
+        list(collision_scenes(comparison.story, defect, 100, False)),
+        [] if comparison.remnant is None else list(remnant_scenes(comparison.remnant)),
+    ):
+        times = [time for time, _ in scenes if time is not None]
+        assert times == sorted(times)
+        assert len(times) >= 4 or not scenes
+
+
 def test_the_report_fits_its_width_but_for_commands(day: Comparison) -> None:
     assert max(map(len, text(day, 80).splitlines())) <= 80
     assert max(map(len, text(day, 60).splitlines())) <= 60
@@ -262,6 +307,91 @@ def test_what_to_try_next_never_repeats_the_run(day: Comparison) -> None:
     assert "  mtsid states" in lines
     assert "  mtsid compare --print-outages > mine.txt" in lines
     assert "  mtsid compare --outages mine.txt" in lines
+
+
+def commands(comparison: Comparison) -> list[str]:
+    """What to try next: the commands, as they would be copied."""
+    _, _, rest = text(comparison).partition("\nTry next\n")
+    return [line.strip() for line in rest.splitlines()]
+
+
+GENERAL = ["mtsid compare YOUR.mbox", "mtsid states", "mtsid storm --defect racy-claim"]
+
+
+def test_what_to_try_next_is_about_the_same_run(day: Comparison) -> None:
+    assert commands(day) == [
+        "mtsid compare --defect double-release",
+        "mtsid compare --defect unchecked-wrap --ids 100",
+        "mtsid compare --events events.jsonl",
+        "mtsid compare --print-outages > mine.txt",
+        "mtsid compare --outages mine.txt",
+        *GENERAL,
+    ]
+    run = "mtsid compare --seed 3 --control-blocks 2"
+    assert commands(compare(seed=3, policy=Policy(control_blocks=2))) == [
+        f"{run} --defect double-release",
+        f"{run} --defect unchecked-wrap --ids 100",
+        f"{run} --events events.jsonl",
+        f"{run} --print-outages > mine.txt",
+        f"{run} --outages mine.txt",
+        *GENERAL,
+    ]
+    assert commands(compare(defect="double-release", seed=-3))[:2] == [
+        "mtsid compare --seed -3 --defect unchecked-wrap --ids 100",
+        "mtsid compare --seed -3",
+    ]
+
+
+def test_what_to_try_next_does_not_forget_the_outages(tmp_path: Path) -> None:
+    path = tmp_path / "my outages"
+    path.write_text("36000 36600 NORTH\n")
+    trace = tmp_path / "my trace"
+    trace.write_text("".join(f"a b{n} {35_990 + n}\n" for n in range(50)))
+    run = f"mtsid compare '{trace}' --seed 3 --control-blocks 9 --outages '{path}'"
+    assert commands(compare(trace, seed=3, policy=Policy(control_blocks=9), outages=path)) == [
+        f"{run} --defect double-release",
+        f"{run} --defect unchecked-wrap --ids 100",
+        f"{run} --events events.jsonl",
+        *GENERAL[1:],
+    ]
+    for own in ([Outage(36_000.0, 36_600.0, "NORTH")], []):  # a list of Python's has no path
+        assert commands(compare(outages=own)) == [
+            "mtsid compare --defect double-release",
+            "mtsid compare --defect unchecked-wrap --ids 100",
+            "mtsid compare --events events.jsonl",
+            *GENERAL,
+        ]
+
+
+def test_another_seed_is_not_advised_when_the_outages_are_the_users(day: Comparison) -> None:
+    for defect in ("premature-strip", "double-release"):
+        own = folded(text(compare(defect=defect, outages=[])))
+        assert f"No collision in 4.0 {defect} acts when" in own
+        assert "Try other --outages, or a busier trace." in own
+        assert ("mail enters before the stripped message is carried; that did not" in own) == (
+            defect == "premature-strip"
+        )
+        assert "another --seed" not in own
+    drawn = dataclasses.replace(compare(outages=[]), own_outages=False)
+    assert "Try another --seed, or a busier trace." in folded(text(drawn))
+
+
+def test_another_seed_is_not_advised_when_twins_have_not_met_either() -> None:
+    # 4.0 gave a number twice, and one of the two had left before it mattered.
+    comparison = compare(outages=[])
+    old = dataclasses.replace(comparison.versions["4.0"], duplicate_mtsids=2)
+    comparison = dataclasses.replace(comparison, versions={**comparison.versions, "4.0": old})
+    assert "left before the other's transfer started. Try other --outages." in folded(text(comparison))
+    drawn = dataclasses.replace(comparison, own_outages=False)
+    assert "left before the other's transfer started. Try another --seed." in folded(text(drawn))
+
+
+def test_one_of_a_thing_is_not_told_in_the_plural() -> None:
+    comparison = compare(ids=1, peers=["ONE"], policy=Policy(control_blocks=1), outages=[])
+    head = folded(text(comparison).split("messages   ")[0])
+    assert "to 1 peer: ONE. No link was lost. 1 MTSID a queue, 1 control block; 4.0's defect" in head
+    several = folded(text(compare(ids=2, policy=Policy(control_blocks=2), outages=[])).split("messages   ")[0])
+    assert "to 4 peers: NORTH, EAST, SOUTH, WEST. No link was lost. 2 MTSIDs a queue, 2 control blocks;" in several
 
 
 def test_a_story_without_an_end(monkeypatch: pytest.MonkeyPatch) -> None:

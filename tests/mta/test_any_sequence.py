@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, Phase, find, given, settings
 from hypothesis import strategies as st
 
 from mtsid.lab.drill import PEERS, Act, Drill, Step
-from mtsid.mta import Policy
+from mtsid.mta import DEFECTS, MTA, Disconnect, Policy, Primitive, Way
 
 POLICY = Policy(open_retries=6, control_blocks=3, associations=2, threshold=2)
 STEPS = st.lists(st.builds(Step, st.sampled_from(Act), st.sampled_from(range(len(PEERS)))), max_size=60)
@@ -28,10 +28,28 @@ def test_sp2_keeps_distinct_ids_a_whole_pool_and_every_message(steps: list[Step]
     assert drill.ever_faulty == set()
 
 
-@given(STEPS)
-def test_40_loses_no_message_either(steps: list[Step]) -> None:
+@pytest.mark.parametrize("defect", DEFECTS)
+@given(steps=STEPS)
+def test_40_loses_no_message_either(defect: str, steps: list[Step]) -> None:
     # It is the numbers and the control blocks that are wrong in 4.0: never the books, never the memory.
-    Drill("4.0", policy=POLICY, ids=5).run(steps)
+    Drill("4.0", defect=defect, policy=POLICY, ids=5).run(steps)
+
+
+def test_a_confirm_for_a_deleted_message_that_double_release_believes_does_not_end_the_session() -> None:
+    mta: MTA[str] = MTA("4.0", defect="double-release")
+    deleted, kept = mta.submit(0.0, "deleted"), mta.submit(0.0, "kept")
+    handle = None
+    for primitive in (Primitive.CONNECT_CONFIRM, Primitive.ACCEPT):
+        [action] = mta.take_actions()
+        assert not isinstance(action, Disconnect)
+        handle = action.handle
+        mta.receive(1.0, handle, primitive)
+    assert handle is not None
+    mta.delete(2.0, deleted.mtsid)
+    assert mta.receive(3.0, handle, Primitive.TRANSFER_CONFIRM)
+    assert (deleted.way, len(mta)) == (Way.OPERATOR, 1)
+    assert mta.receive(4.0, handle, Primitive.TRANSFER_CONFIRM)
+    assert (kept.way, len(mta)) == (Way.DELIVERED, 0)
 
 
 # A search needs longer lists than Hypothesis draws by itself, and steps as frequent as in life.

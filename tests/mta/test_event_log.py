@@ -63,15 +63,21 @@ def test_a_log_is_true_whatever_it_holds() -> None:
     assert filled()
 
 
-@pytest.mark.parametrize("keep", [-1, -100, float("-inf")])
-def test_a_negative_keep_is_refused(keep: Any) -> None:
+@pytest.mark.parametrize("keep", [-1, -100])
+def test_a_negative_keep_is_refused(keep: int) -> None:
     with pytest.raises(ValueError, match="keep"):
         EventLog(keep=keep)
 
 
-@pytest.mark.parametrize("keep", ["5", [], object()])
+@pytest.mark.parametrize("keep", ["5", [], object(), b"5", 5j])
 def test_a_keep_that_is_no_number_is_refused(keep: Any) -> None:
-    with pytest.raises(TypeError):
+    with pytest.raises(TypeError, match="keep must be None or a whole number"):
+        EventLog(keep=keep)
+
+
+@pytest.mark.parametrize("keep", [True, False, 0.0, 2.0, 2.5, -1.0, float("nan"), float("inf"), float("-inf")])
+def test_a_keep_that_is_no_whole_number_is_refused_before_it_keeps_the_wrong_ones(keep: Any) -> None:
+    with pytest.raises(TypeError, match="keep must be None or a whole number"):
         EventLog(keep=keep)
 
 

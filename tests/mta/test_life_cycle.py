@@ -7,12 +7,16 @@ from collections import defaultdict
 import pytest
 
 from mtsid.mta import Primitive, State
-from mtsid.mta.life_cycle import CLEAN_UP, FROM_NETWORK, SP2, TABLES, V40, Key, Row, Step, When
+from mtsid.mta.life_cycle import ANSWERS, CLEAN_UP, FROM_NETWORK, SP2, TABLES, V40, Key, Row, Step, When
 from mtsid.mta.versions import VERSIONS, Version
 
 CUTS = (Step.CUT_ENTITY, Step.CUT_ASSOCIATION, Step.CUT_HANDLE)
 LOGS = (Step.LOG_1004, Step.LOG_1008, Step.LOG_1198, Step.LOG_1277)
 OPENING = {State.AWAIT_TRANSPORT, State.AWAIT_ACCEPT}
+
+# What an open that failed may still bring: the peer's answer, and the end of the connection.
+ANSWERED = {Primitive.CONNECT_CONFIRM, Primitive.ACCEPT, Primitive.REFUSE}
+ENDED = {Primitive.DISCONNECT_INDICATION, Primitive.SESSION_INDICATION, Primitive.PRESENTATION_INDICATION}
 
 # The whole life of a block in SP2, but for what OPEN_ERROR holds: state, primitive -> next state.
 ARROWS = {
@@ -52,7 +56,7 @@ ARROWS = {
     },
     State.OPEN_ERROR: {
         Primitive.DISCONNECT_TIMER: State.IDLE,
-        **dict.fromkeys(FROM_NETWORK, State.OPEN_ERROR),
+        **dict.fromkeys(ANSWERED | ENDED, State.OPEN_ERROR),
     },
 }
 
@@ -175,10 +179,24 @@ def held(row: Row) -> bool:
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-def test_an_open_error_holds_whatever_the_network_brings_and_nothing_else_holds(version: Version) -> None:
+def test_an_open_error_holds_an_answer_and_the_connections_end_and_nothing_else_holds(version: Version) -> None:
     holding = {(row.state, row.primitive) for row in rows(version) if Step.HOLD in row.steps}
-    assert holding == {(State.OPEN_ERROR, primitive) for primitive in FROM_NETWORK}
+    assert holding == {(State.OPEN_ERROR, primitive) for primitive in ANSWERED | ENDED}
     assert all(held(row) for row in rows(version) if Step.HOLD in row.steps)
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_what_only_an_association_that_stood_brings_has_no_row_in_an_open_error(version: Version) -> None:
+    brought = {row.primitive for row in rows(version) if row.state is State.OPEN_ERROR} & FROM_NETWORK
+    assert FROM_NETWORK - brought == {
+        Primitive.TRANSFER_CONFIRM,
+        Primitive.RELEASE_INDICATION,
+        Primitive.RELEASE_CONFIRM,
+    }
+
+
+def test_an_answer_alone_is_what_counts_as_pending() -> None:
+    assert ANSWERS == ANSWERED
 
 
 def test_what_comes_from_the_network_is_neither_a_request_nor_a_timer_nor_a_connect_indication() -> None:
@@ -212,7 +230,7 @@ def test_40_differs_from_sp2_in_its_own_rows_and_in_no_other() -> None:
     assert all(new[row.key] is row for row in V40)
 
 
-def test_40_returns_early_when_something_is_pending_and_nowhere_else() -> None:
+def test_40_returns_early_when_an_answer_is_pending_and_nowhere_else() -> None:
     early = [row for row in rows("4.0") if Step.RETURN_EARLY in row.steps]
     assert {(row.state, row.primitive, row.when, row.next) for row in early} == {
         (State.OPEN_ERROR, TIMER, When.PENDING_AFTER_1, State.IDLE),

@@ -76,8 +76,27 @@ def test_what_the_mta_lists_has_an_upper_limit(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", [name for name in PUBLISHED if name not in LISTED])
-def test_the_others_have_none(name: str) -> None:
-    assert getattr(policy(name, 10_000_000), name) == 10_000_000
+def test_the_others_have_one_beyond_any_use(name: str) -> None:
+    for value in (10_000_000, 10**12):
+        assert getattr(policy(name, value), name) == value
+    with pytest.raises(ValueError, match=f"{name} must be at most 1,000,000,000,000, not 1000000000001"):
+        policy(name, 10**12 + 1)
+
+
+@pytest.mark.parametrize("name", TIMERS)
+def test_a_timer_of_a_million_millions_of_seconds_is_the_longest(name: str) -> None:
+    assert getattr(policy(name, 1e12), name) == 1e12
+    for value in (1.000001e12, 1e300):
+        with pytest.raises(ValueError, match=f"{name} must be at most"):
+            policy(name, value)
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_a_whole_number_beyond_any_float_is_a_value_error(name: str) -> None:
+    with pytest.raises(ValueError, match=f"{name} must be at most"):
+        policy(name, 10**400)
+    with pytest.raises(ValueError, match=f"{name} must be positive and finite"):
+        policy(name, -(10**400))
 
 
 def test_a_policy_cannot_be_changed() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from mtsid.mta.timers import Timers
@@ -48,10 +48,10 @@ def test_those_of_one_time_end_in_the_order_of_their_starts() -> None:
 
 def test_keys_of_one_time_need_no_order() -> None:
     timers: Timers[object] = Timers()
-    keys = [("open", "x"), ("open", 1), None, object()]
-    for key in keys[:2]:
+    keys = [("open", "x"), ("open", 1), object(), 3]
+    for key in keys:
         timers.start(key, 1.0)
-    assert [timers.pop_due(1.0), timers.pop_due(1.0)] == keys[:2]
+    assert [timers.pop_due(1.0) for _ in keys] == keys
 
 
 def test_a_timer_started_again_is_replaced() -> None:
@@ -95,6 +95,26 @@ def test_a_timer_stopped_and_started_again_ends_at_its_new_time_only() -> None:
     assert ended(timers, 3.0) == ["a"]
 
 
+def test_a_timer_stopped_and_started_again_for_the_same_time_ends_after_those_started_meanwhile() -> None:
+    timers: Timers[str] = Timers()
+    timers.start("a", 5.0)
+    timers.stop("a")
+    timers.start("b", 5.0)
+    timers.start("a", 5.0)
+    assert (timers.next, timers.at("a")) == (5.0, 5.0)
+    assert ended(timers, 5.0) == ["b", "a"]
+
+
+def test_a_timer_replaced_for_the_same_time_ends_after_those_started_meanwhile() -> None:
+    timers: Timers[str] = Timers()
+    for key in ("a", "b", "a"):
+        timers.start(key, 5.0)
+    assert ended(timers, 5.0) == ["b", "a"]
+    for key, at in (("a", 7.0), ("b", 7.0), ("a", 9.0), ("a", 7.0)):
+        timers.start(key, at)
+    assert ended(timers, 9.0) == ["b", "a"]
+
+
 def test_clear_stops_all() -> None:
     timers: Timers[str] = Timers()
     timers.start("a", 1.0)
@@ -106,24 +126,33 @@ def test_clear_stops_all() -> None:
     assert ended(timers, 4.0) == ["a"]
 
 
-KEYS = st.sampled_from("abcd")
+# Few keys, few times, many starts, no lists that end at once: many a timer started again is then tied with others.
 TIMES = st.integers(0, 6).map(float)
-CALLS = st.one_of(
-    st.tuples(st.just("start"), KEYS, TIMES),
-    st.tuples(st.just("stop"), KEYS, TIMES),
-    st.tuples(st.just("pop"), KEYS, TIMES),
-    st.tuples(st.just("clear"), KEYS, TIMES),
+CALLS = st.tuples(
+    st.sampled_from(["start"] * 8 + ["pop", "pop", "stop", "clear"]),
+    st.sampled_from("abc"),
+    st.integers(0, 2).map(float),
 )
 
 
-@given(st.lists(CALLS, max_size=60))
+@given(st.lists(CALLS, min_size=10, max_size=60))
+@example([("start", "a", 1.0), ("start", "b", 1.0), ("start", "a", 1.0)])
+@example([("start", "a", 1.0), ("stop", "a", 1.0), ("start", "b", 1.0), ("start", "a", 1.0)])
 def test_timers_do_what_a_plain_dict_does(calls: list[tuple[str, str, float]]) -> None:
     timers: Timers[str] = Timers()
-    model: dict[str, float] = {}
-    for call, key, time in calls:
+    model: dict[str, tuple[float, int]] = {}  # when, and which call started it
+
+    def pop(now: float) -> None:
+        due = [key for key, (at, _) in model.items() if at <= now]
+        first = min(due, key=lambda key: model[key], default=None)
+        assert timers.pop_due(now) == first
+        if first is not None:
+            del model[first]
+
+    for number, (call, key, time) in enumerate(calls):
         if call == "start":
             timers.start(key, time)
-            model[key] = time
+            model[key] = time, number
         elif call == "stop":
             timers.stop(key)
             model.pop(key, None)
@@ -131,15 +160,12 @@ def test_timers_do_what_a_plain_dict_does(calls: list[tuple[str, str, float]]) -
             timers.clear()
             model.clear()
         else:
-            popped = timers.pop_due(time)
-            first = min(model.values(), default=None)
-            if first is None or first > time:
-                assert popped is None
-            else:
-                assert popped is not None
-                assert model.pop(popped) == first
-        assert timers.next == min(model.values(), default=None)
-        assert {key: timers.at(key) for key in "abcd"} == {key: model.get(key) for key in "abcd"}
+            pop(time)
+        assert timers.next == min((at for at, _ in model.values()), default=None)
+        assert {key: timers.at(key) for key in "abc"} == {key: model.get(key, (None, 0))[0] for key in "abc"}
+    while model:
+        pop(2.0)
+    assert (timers.next, timers.pop_due(2.0)) == (None, None)
 
 
 @given(st.lists(TIMES, max_size=30))

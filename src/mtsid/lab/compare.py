@@ -18,11 +18,12 @@ from typing import Any
 import simpy
 
 from mtsid.lab.ledger import Result
-from mtsid.lab.outages import Outage, check_outages, draw_outages, edges
+from mtsid.lab.outages import Outage, check_outages, draw_outages, edges, read_outages
 from mtsid.lab.remnants import FirstRemnant, RemnantStory
 from mtsid.lab.side import Process, Side
+from mtsid.lab.source import named
 from mtsid.lab.story import FirstCollision, Sp2Fate, Story
-from mtsid.lab.traces import GeneratedDay, Survey, Trace, open_trace, survey
+from mtsid.lab.traces import GeneratedDay, Survey, Trace, TraceError, open_trace, survey
 from mtsid.lab.traffic import PEERS, Link, Mail, mail, peer_of
 from mtsid.mta import DEFECTS, LogEntry, Policy, Version
 
@@ -39,10 +40,10 @@ PROGRESS_EVERY = 500  # messages
 class Comparison:
     """What `compare` found. `versions` has the keys "4.0" and "SP2".
 
-    `outages` are those that began before the run ended, `own_outages` whether they are the caller's. `story` is 4.0's
-    first collision, `remnant` the first control block that it left behind, None without one; `span` counts the messages
-    and tells their first and last time. `calendar`: times are seconds since 1970 (mbox), not since the trace's own
-    midnight.
+    `outages` are those that began before the run ended, `own_outages` whether they are the caller's, and
+    `outages_outside` how many of the caller's lie outside the trace. `story` is 4.0's first collision, `remnant` the
+    first control block that it left behind, None without one; `span` counts the messages and tells their first and last
+    time. `calendar`: times are seconds since 1970 (mbox), not since the trace's own midnight.
     """
 
     trace: str
@@ -53,6 +54,9 @@ class Comparison:
     peers: tuple[str, ...]
     outages: tuple[Outage, ...]
     own_outages: bool
+    outages_path: str | None  # as the caller gave it; None: they are drawn, or the caller gave a list
+    outages_outside: int
+    down_seconds: float  # during the run, all outages added up
     versions: dict[Version, Result]
     story: Story | None
     remnant: RemnantStory | None
@@ -76,7 +80,7 @@ def compare(
     defect: str = DEFECTS[0],
     ids: int = DEFAULT_IDS,
     peers: Sequence[str] = PEERS,
-    outages: Iterable[Outage] | None = None,
+    outages: str | os.PathLike[str] | Iterable[Outage] | None = None,
     policy: Policy | None = None,
     link: Link | None = None,
     extra_time: float = EXTRA_TIME,
@@ -86,21 +90,31 @@ def compare(
     """Run a trace through both versions and return what happened to it.
 
     `trace`: a path ("-" is standard input), a Trace, or None for a generated working day. `seed` draws sizes,
-    priorities, the peers' calls, the operator's delays, and the outages if `outages` is None. `defect`: what 4.0's
-    queues do wrong, one of DEFECTS but `racy-claim`. `ids`: how many MTSIDs each queue has. `peers`: the servers that
-    mail goes to. `policy`, `link`: limits and timers; the lines. `extra_time`: for how many seconds after the last
-    message the run may go on to drain the queues. `progress(done, total)` is called every few hundred messages,
-    `on_event(version, entry)` for every event, in order of time.
+    priorities, the peers' calls and the operator's delays. `defect`: what 4.0's queues do wrong, one of DEFECTS but
+    `racy-claim`. `ids`: how many MTSIDs each queue has. `peers`: the servers that mail goes to. `outages`: a path
+    ("-" is standard input), a list, or None for some drawn from the seed. `policy`, `link`: limits and timers; the
+    lines. `extra_time`: for how many seconds after the last message the run may go on to drain the queues.
+    `progress(done, total)` is called every few hundred messages, `on_event(version, entry)` for every event, in order
+    of time.
 
-    Raises TraceError for a trace that cannot be read, ValueError for another bad argument, and AccountingError if a
-    message is unaccounted for, which would be a defect of this program.
+    Raises TraceError for a trace or a list of outages that cannot be read, or of which none lies within the trace,
+    ValueError for another bad argument, and AccountingError if a message is unaccounted for, which would be a defect of
+    this program.
     """
     check(seed, defect, ids)
     if not (math.isfinite(extra_time) and extra_time >= 0):
         raise ValueError(f"extra_time must be finite and not negative, not {extra_time!r}")
     if isinstance(peers, str) or not peers or len(set(peers)) < len(peers):
         raise ValueError(f"peers must be at least one name, each once, not {peers!r}")
-    own = None if outages is None else check_outages(outages, peers)
+    outages_path: str | None = None
+    own: list[Outage] | None = None
+    if trace == outages == "-":
+        raise ValueError("the trace and the outages cannot both be standard input: put one of them in a file")
+    if isinstance(outages, (str, os.PathLike)):
+        outages_path = os.fspath(outages)
+        own = read_outages(outages, peers)
+    elif outages is not None:
+        own = check_outages(outages, peers)
     path = os.fspath(trace) if isinstance(trace, (str, os.PathLike)) else None
     source = _source(trace, seed)
     try:
@@ -108,6 +122,7 @@ def compare(
             source,
             path,
             own,
+            outages_path,
             seed=seed,
             defect=defect,
             ids=ids,
@@ -197,6 +212,7 @@ def _compare(
     trace: Trace,
     path: str | None,
     own: list[Outage] | None,
+    outages_path: str | None,
     *,
     seed: int,
     defect: str,
@@ -209,9 +225,19 @@ def _compare(
     on_event: Callable[[Version, LogEntry], None],
 ) -> Comparison:
     span = survey(trace)
-    outages = _draw(trace, span, seed, peers, policy, link) if own is None else own
-    start = min([span.first, *(outage.start for outage in outages[:1])])
-    env = simpy.Environment(initial_time=start)
+    end = span.last + extra_time
+    if own is None:
+        outages = _draw(trace, span, seed, peers, policy, link)
+    else:
+        outages = [outage for outage in own if outage.end > span.first and outage.start < end]
+        if own and not outages:
+            raise TraceError(
+                "the outages" if outages_path is None else named(outages_path),
+                None,
+                f"none of them lies within the trace, which runs from {span.first:.15g} to {span.last:.15g}: "
+                "are their seconds the trace's?",
+            )
+    env = simpy.Environment(initial_time=span.first)
     shared: dict[str, Any] = {"peers": peers, "ids": ids, "policy": policy, "link": link, "seed": seed}
     fate, remnant = Sp2Fate(), FirstRemnant()
     collision = FirstCollision(fate)
@@ -230,8 +256,9 @@ def _compare(
     env.process(_change_links(env, sides, outages, peers))
     env.process(_feed(env, sides, mail(trace, seed, peers), lambda done: progress(done, span.messages)))
     both = env.all_of([side.drained for side in sides])
-    env.run(until=both | env.timeout(span.last - start + extra_time))
+    env.run(until=both | env.timeout(end - span.first))
     progress(span.messages, span.messages)
+    happened = tuple(outage for outage in outages if outage.start <= env.now)
     return Comparison(
         trace=trace.name,
         trace_path=path,
@@ -239,8 +266,11 @@ def _compare(
         calendar=trace.calendar,
         span=span,
         peers=peers,
-        outages=tuple(outage for outage in outages if outage.start <= env.now),
+        outages=happened,
         own_outages=own is not None,
+        outages_path=outages_path,
+        outages_outside=0 if own is None else len(own) - len(happened),
+        down_seconds=sum(min(outage.end, env.now) - max(outage.start, span.first) for outage in happened),
         versions={side.version: side.result(ids=ids, undated=trace.undated) for side in sides},
         story=collision.story,
         remnant=remnant.story,

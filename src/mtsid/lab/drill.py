@@ -1,8 +1,8 @@
 """An MTA driven by hand, step by step: for searches through all sequences of steps, and for the story of one.
 
-A step is what a network, a user or an operator may do next, without sizes, speeds or chance: the smallest world in which
-both articles happen. `Drill` does the steps that make sense, keeps the books, and tells what is wrong after each one; a
-property test shrinks a list of steps to the shortest that goes wrong, and `story` says in words what happened.
+A step is what a network, a user or an operator may do next, without sizes, speeds or chance: the smallest world in
+which both articles happen. `Drill` does the steps that make sense, keeps the books, and tells what is wrong after each
+one; a property test shrinks a list of steps to the shortest that goes wrong, and `story` says in words what happened.
 """
 
 from __future__ import annotations
@@ -95,14 +95,24 @@ class Drill:
     breaks what must hold in both versions: a lost message, an inconsistent pool.
     """
 
-    def __init__(self, version: Version, *, policy: Policy | None = None, ids: int = 20) -> None:
+    def __init__(
+        self, version: Version, *, defect: str | None = None, policy: Policy | None = None, ids: int = 20
+    ) -> None:
         self.now = 0.0
         self.entered = 0
         self.left: list[Entry[int]] = []
         self.ever_faulty: set[str] = set()  # the kinds of faults seen so far
         self._told: list[tuple[float, str]] = []
         self._log = EventLog(on_event=self._logged)
-        self.mta: MTA[int] = MTA(version, peers=PEERS, ids=ids, policy=policy, log=self._log, on_left=self.left.append)
+        self.mta: MTA[int] = MTA(
+            version,
+            peers=PEERS,
+            ids=ids,
+            defect=defect,
+            policy=policy,
+            log=self._log,
+            on_left=self.left.append,
+        )
         self._lines = _Lines()
         self._faults: list[str] = []
 

@@ -47,7 +47,7 @@ class HangClock:
         if held and link_is_up:
             if self._since is None:
                 self._since = now
-                self._hold(now)
+            self._hold(now)  # at each look: a deferred message may have come to its time
         elif self._since is not None:
             self._present += now - self._since
             self._since = None

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mtsid.lab.hangs import HangClock
+from mtsid.lab.wording import count
 from mtsid.mta import MTA, Entry, Remnant, Way
 from mtsid.mta.events import ROWS
 
@@ -109,7 +110,7 @@ class Ledger:
         total = delivered + sum(non_delivered.values()) + still_queued
         if self.messages != total or still_queued != in_queues:
             raise AccountingError(
-                f"{mta.version}: {self.messages} messages entered, but {delivered} delivered + "
+                f"{mta.version}: {count(self.messages, 'message')} entered, but {delivered} delivered + "
                 f"{sum(non_delivered.values())} non-delivered + {still_queued} still queued = {total}; "
                 f"the queues hold {in_queues}. This is a defect of mtsid: please report it with trace and seed."
             )
@@ -139,7 +140,7 @@ class Ledger:
             associations_refused=mta.remote_refusals,
             opens_refused=mta.refusals.total(),
             opens_refused_by={refusal.value: count for refusal, count in sorted(mta.refusals.items(), key=str)},
-            late_primitives=kernel.drops.total() + mta.unmatched_confirms,
+            late_primitives=kernel.drops.total(),
             restarts=self.restarts,
             undated=undated,
             events={str(id): mta.log.counts[id] for id in ROWS},  # those that never came too

@@ -25,6 +25,7 @@ __all__ = ["MEMORY", "PATIENCE", "Attempt", "Network"]
 
 MEMORY = 90.0  # seconds for which a lost transport goes on repeating itself
 PATIENCE = 150.0  # seconds for which a peer waits for the next word
+REMEMBERED = 64  # attempts, for whoever tells their story
 ANSWER = 0.5  # seconds from a link's return to the answer that had been cut off
 
 
@@ -46,7 +47,8 @@ class _Connection:
     state: State
     theirs: bool = False  # the peer opened it
     stands: bool = True
-    late: bool = False  # the peer has it, and the MTA does not want it
+    late: bool = False  # it is the rest of an open that was given up
+    answered: bool = False  # ... and the peer has answered, so that it stands for the peer
 
 
 @dataclass(slots=True, eq=False)
@@ -60,7 +62,7 @@ class _Line:
 class Network:
     """One MTA's lines and connections. `settled()` is called after each input that the network gave to the MTA.
 
-    `attempts` holds the latest attempt that was cut off, by handle, for whoever tells its story.
+    `attempts` holds the latest attempts that were cut off, by handle, for whoever tells their story.
     """
 
     def __init__(
@@ -127,7 +129,7 @@ class Network:
         line.busy_until = now
         self._mta.link_down(now, peer)
         for connection in gone:
-            if connection.late:
+            if connection.answered:
                 self._mta.receive(now, connection.handle, Primitive.DISCONNECT_INDICATION)
         self._settled()
 
@@ -140,6 +142,8 @@ class Network:
             for attempt in line.cut_off:
                 attempt.back_at = now
                 self.attempts[attempt.handle] = attempt
+                if len(self.attempts) > REMEMBERED:
+                    del self.attempts[next(iter(self.attempts))]
                 connection = _Connection(attempt.handle, peer, attempt.state, late=True)
                 self._connections[attempt.handle] = connection
                 self._answer_late(connection, outage)
@@ -193,7 +197,9 @@ class Network:
     def _bring(self, connection: _Connection, primitive: Primitive) -> None:
         if primitive in (Primitive.RELEASE_CONFIRM, Primitive.RELEASE_INDICATION, Primitive.SESSION_INDICATION):
             self._drop(connection.handle)
-        elif primitive is Primitive.ACCEPT and not connection.late:
+        elif connection.late:
+            connection.answered = True
+        elif primitive is Primitive.ACCEPT:
             connection.state = State.OPEN
             if connection.peer in self._lost_since:
                 self._lost_since.discard(connection.peer)

@@ -10,13 +10,13 @@ __all__ = ["Operator"]
 
 @dataclass
 class Operator:
-    """Deletes one twin of a collision that holds a queue, and restarts an MTA that has no control block left.
+    """Deletes one twin of a collision that holds a queue, and restarts an MTA that has hardly a control block left.
 
     A queue that hangs is looked at some time after its collision: two hours in the median, more than a day once in
     sixty times, and then the open retries run out first. Having looked, the operator stays: for the next hour a new
     collision is seen to within ten minutes. A delete by number takes the oldest of the twins, since the number is all
-    that the queue's window offers. Mail that has stopped altogether is noticed as late; events alone make nobody
-    restart a server that still sends.
+    that the queue's window offers. Opens that are refused, since most control blocks were left behind, are noticed as
+    late, and the MTA is restarted; events alone make nobody restart a server that still sends.
     """
 
     rng: Random

@@ -65,9 +65,5 @@ class FirstRemnant(Watcher):
 
 
 def _explains(story: RemnantStory, entry: LogEntry) -> bool:
-    """Whether the event is about that block. 1004 and 1008 do not print an index: they are the first since."""
-    event = entry.event
-    if story.remnant is Remnant.STUCK:
-        about = f"/CN={story.peer}/" in str(event.fields.get("entity", ""))
-        return about and (event.id == 1004 or event.fields.get("index") == story.handle.block)
-    return not story.consequences and (event.id == 1008 or event.fields.get("index") == story.handle.block)
+    """Whether the event is about that block; a dangling one has one event, and is in the pool again."""
+    return entry.block == story.handle.block and (story.remnant is Remnant.STUCK or not story.consequences)

@@ -10,12 +10,12 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from mtsid.lab.compare import DEFAULT_IDS, Comparison
+from mtsid.lab.compare import DEFAULT_IDS, DEFAULT_SEED, Comparison
 from mtsid.lab.outages import EVERY
 from mtsid.lab.source import printable
 from mtsid.lab.telling import Scene, collision_scenes, remnant_scenes
 from mtsid.lab.wording import clock, count, duration, times
-from mtsid.mta import Remnant, Way
+from mtsid.mta import Policy, Remnant, Way
 
 __all__ = ["SHOWN_OUTAGES", "html", "render"]
 
@@ -24,11 +24,11 @@ SHOWN_OUTAGES = 12
 WHY_NOT = {
     "premature-strip": (
         "premature-strip acts when the link is lost with a transfer in flight and mail waiting behind it, and mail "
-        "enters before the link is back; that did not come together. Try another --seed, or a busier trace."
+        "enters before the stripped message is carried; that did not come together. Try {other}, or a busier trace."
     ),
     "double-release": (
         "double-release acts when the peer repeats an acknowledgement after a re-connection and two messages are then "
-        "queued at the same time; that did not come together. Try another --seed, or a busier trace."
+        "queued at the same time; that did not come together. Try {other}, or a busier trace."
     ),
     "unchecked-wrap": (
         "unchecked-wrap acts when the counter comes round to a number whose message is still queued, as a deferred one "
@@ -76,9 +76,9 @@ def _head(comparison: Comparison) -> Iterator[Text]:
     drawn = "the peers' calls and the operator" if comparison.own_outages else "the outages and the operator"
     yield Text(
         f"{count(result.messages, 'message')} in {span}{undated}, to {count(len(comparison.peers), 'peer')}: "
-        f"{', '.join(comparison.peers)}. {_lost(comparison)} {result.ids:,} MTSIDs a queue, "
-        f"{result.control_blocks} control blocks; 4.0's defect: {result.defect}. The mail is the trace's; its sizes "
-        f"and priorities, {drawn} are drawn from the seed."
+        f"{', '.join(comparison.peers)}. {_lost(comparison)} {count(result.ids, 'MTSID')} a queue, "
+        f"{count(result.control_blocks, 'control block')}; 4.0's defect: {result.defect}. The mail is the trace's; its "
+        f"sizes and priorities, {drawn} are drawn from the seed."
     )
 
 
@@ -142,7 +142,9 @@ def _outages(comparison: Comparison) -> Iterator[Text | Table]:
     yield table
     more = len(comparison.outages) - SHOWN_OUTAGES
     if more > 0:
-        yield Text(f"and {more:,} more: --print-outages lists them all.", style="dim")
+        yield Text(
+            f"and {more:,} more{'' if comparison.own_outages else ': --print-outages lists them all'}.", style="dim"
+        )
     yield Text()
 
 
@@ -160,13 +162,14 @@ def _collision(comparison: Comparison) -> Iterator[Text | Table]:
     result = comparison.versions["4.0"]
     if story is None:
         yield _heading("No collision in 4.0")
+        other = "other --outages" if comparison.own_outages else "another --seed"
         if result.duplicate_mtsids:
             yield Text(
                 f"{count(result.duplicate_mtsids, 'entrant')} got an MTSID that was live, but one of each pair had "
-                "left before the other's transfer started. Try another --seed."
+                f"left before the other's transfer started. Try {other}."
             )
         else:
-            yield Text(WHY_NOT[result.defect or "premature-strip"].format(ids=f"{result.ids:,}"))
+            yield Text(WHY_NOT[result.defect or "premature-strip"].format(ids=f"{result.ids:,}", other=other))
         yield Text()
         return
     yield _heading(f"The first collision in 4.0: MTSID {story.mtsid} in the queue to {story.peer}")
@@ -204,10 +207,15 @@ def _explain_losses(comparison: Comparison) -> Iterator[Text]:
 
 
 def _next(comparison: Comparison) -> Iterator[Text]:
-    defect = comparison.versions["4.0"].defect
-    trace = comparison.trace_path
-    command = "mtsid compare" + ("" if trace is None else f" {shlex.quote(printable(trace, 1000))}")
-    ids = comparison.versions["4.0"].ids
+    result, trace = comparison.versions["4.0"], comparison.trace_path
+    defect, ids = result.defect, result.ids
+    command = "mtsid compare" + _argument("", trace)
+    if comparison.seed != DEFAULT_SEED:
+        command += f" --seed {comparison.seed}"
+    if result.control_blocks != Policy().control_blocks:
+        command += f" --control-blocks {result.control_blocks}"
+    drawn = command
+    command += _argument("--outages ", comparison.outages_path)
     yield _heading("Try next")
     if defect != "double-release":
         yield _command(f"{command} --defect double-release")
@@ -216,8 +224,9 @@ def _next(comparison: Comparison) -> Iterator[Text]:
     if defect != "premature-strip":
         yield _command(command)
     yield _command(f"{command} --events events.jsonl")
-    yield _command(f"{command} --print-outages > mine.txt")
-    yield _command(f"{command} --outages mine.txt")
+    if not comparison.own_outages:
+        yield _command(f"{drawn} --print-outages > mine.txt")
+        yield _command(f"{drawn} --outages mine.txt")
     if trace is None:
         yield _command("mtsid compare YOUR.mbox")
     yield _command("mtsid states")
@@ -225,10 +234,18 @@ def _next(comparison: Comparison) -> Iterator[Text]:
 
 
 def _lost(comparison: Comparison) -> str:
+    outside, more = "", comparison.outages_outside
+    if more:
+        which = "1 outage lies" if more == 1 else f"{more:,} outages lie"
+        outside = f" ({which} outside of the run)"
     if not comparison.outages:
-        return "No link was lost."
-    down = duration(sum(outage.end - outage.start for outage in comparison.outages))
-    return f"A link was lost {times(len(comparison.outages))} and down for {down} in all."
+        return f"No link was lost{outside}."
+    down = duration(comparison.down_seconds)
+    return f"A link was lost {times(len(comparison.outages))} and down for {down} in all{outside}."
+
+
+def _argument(option: str, path: str | None) -> str:
+    return "" if path is None else f" {option}{shlex.quote(printable(path, 1000))}"
 
 
 def _command(text: str) -> Text:

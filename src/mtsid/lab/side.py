@@ -12,8 +12,20 @@ from mtsid.lab.ledger import Ledger, Result
 from mtsid.lab.network import Network
 from mtsid.lab.operating import Operator
 from mtsid.lab.outages import Edge
-from mtsid.lab.traffic import Link, Mail, calls
-from mtsid.mta import MTA, Entry, EventLog, Handle, LogEntry, NextHop, Policy, Refusal, Remnant, SessionState, Version
+from mtsid.lab.traffic import QUIET, Link, Mail, calls
+from mtsid.mta import (
+    MTA,
+    Entry,
+    EventLog,
+    Handle,
+    LogEntry,
+    NextHop,
+    Policy,
+    Refusal,
+    Remnant,
+    SessionState,
+    Version,
+)
 
 __all__ = ["Side", "Watcher"]
 
@@ -85,7 +97,10 @@ class Side:
         self._seen: dict[str, Any] = dict.fromkeys(peers)  # the last collision told, by peer
         self._remnants: set[Handle] = set()  # those that were told and are still there
         self._remnants_counted = 0
+        self._refused = 0  # opens refused for want of a control block, that the operator has been told of
         self._mail_stopped = False  # the operator will look after it
+        self._last_entry = env.now  # when a message last entered
+        self._next_entry = env.event()
         for peer in peers:
             env.process(self._calls(peer, seed))
 
@@ -97,6 +112,9 @@ class Side:
             self.env.now, message, peer=message.peer, priority=message.priority, not_before=message.not_before
         )
         self.ledger.entered(entry, message.peer, len(self.mta))
+        self._last_entry = self.env.now
+        self._next_entry.succeed()
+        self._next_entry = self.env.event()
         self._settle()
 
     def last_mail_entered(self) -> None:
@@ -132,9 +150,11 @@ class Side:
             self._look_at(now, peer, hop)
         if self._remnants_counted < self.mta.kernel.left.total():
             self._tell_remnants(now)
-        if not self.mta.kernel.idle and self.mta.refusals[Refusal.NO_BLOCK] and not self._mail_stopped:
-            self._mail_stopped = True
-            self.env.process(self._restart())
+        if self._refused < self.mta.refusals[Refusal.NO_BLOCK]:
+            self._refused = self.mta.refusals[Refusal.NO_BLOCK]
+            if not self._mail_stopped:
+                self._mail_stopped = True
+                self.env.process(self._restart())
 
     def _set_alarm(self) -> None:
         at = self.mta.wakes_at
@@ -213,8 +233,10 @@ class Side:
     # Processes
 
     def _calls(self, peer: str, seed: int) -> Process:
-        for call in calls(peer, seed, self.env.now):
-            yield self.env.timeout(call.time - self.env.now)
+        for call in calls(peer, seed):
+            yield self.env.timeout(call.after)
+            if self.env.now > self._last_entry + QUIET:
+                yield self._next_entry  # so that a run takes time by its mail, and not by its calendar
             self.network.call(peer, call.seconds)
 
     def _operate(self, peer: str, hang: int) -> Process:
@@ -233,9 +255,9 @@ class Side:
             delay = self._operator.attentive
 
     def _restart(self) -> Process:
-        """The operator: mail has stopped, since no control block is left."""
+        """The operator: opens are refused for want of a control block; if most were left behind, a restart mends it."""
         yield self.env.timeout(self._operator.delay(self.env.now))
-        if not self.mta.kernel.idle:
+        if sum(map(self.mta.kernel.count, Remnant)) > self.mta.kernel.size / 2:
             self.ledger.restarts += 1
             self._operator.last_seen = self.env.now
             self.mta.restart(self.env.now)

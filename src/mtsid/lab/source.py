@@ -18,7 +18,7 @@ import zlib
 from collections.abc import Generator
 from typing import IO, cast
 
-__all__ = ["LINE_LIMIT", "Source", "TraceError", "printable"]
+__all__ = ["LINE_LIMIT", "Source", "TraceError", "named", "printable"]
 
 LINE_LIMIT = 65536  # bytes; a longer piece comes in several
 STDIN = "-"
@@ -38,6 +38,11 @@ def printable(text: str, limit: int = 60) -> str:
     """Return `text` fit for one line of a terminal: control characters escaped, `limit` characters at most."""
     text = "".join(c if c.isprintable() else c.encode("unicode_escape", "backslashreplace").decode() for c in text)
     return text if len(text) <= limit else text[: limit - 3] + "..."
+
+
+def named(path: str) -> str:
+    """Return what to call a source in a message."""
+    return "standard input" if path == STDIN else printable(path, 200)
 
 
 class _Pipe:
@@ -99,7 +104,7 @@ class Source:
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = os.fspath(path)
-        self.name = "standard input" if self.path == STDIN else printable(self.path, 200)
+        self.name = named(self.path)
         self._pipe: _Pipe | None = None
         if self.path == STDIN:
             if sys.stdin is None:
@@ -111,7 +116,7 @@ class Source:
             except (OSError, ValueError) as error:
                 raise self._broken(None, error) from error
             if stat.S_ISDIR(mode):
-                raise TraceError(self.name, None, "is a directory, not a trace")
+                raise TraceError(self.name, None, "is a directory, not a file")
             self._once = not stat.S_ISREG(mode)
 
     def close(self) -> None:

@@ -49,7 +49,8 @@ class Story:
     backlog: int  # messages in the queue at the collision
     loss_events: list[LogEntry] = field(default_factory=list)
     collision_events: list[LogEntry] = field(default_factory=list)
-    closes: int = 1  # by collision, until the hang ended
+    closes: int = 1  # by this collision
+    later_closes: int = 0  # by others, after one of these twins had left and before the hang ended
     freed: Twin | None = None
     resumed_at: float | None = None
     hung_messages: int = 0
@@ -84,9 +85,9 @@ class FirstCollision(Watcher):
         self.clock: dict[str, HangClock] = {}  # 4.0's, by peer; set before the run begins
         self.sp2: MTA[Mail] | None = None  # set before the run begins
         self._fate = fate
-        self._losses: deque[tuple[float, list[LogEntry]]] = deque(maxlen=16)  # when, and the events logged at that time
+        self._losses: deque[tuple[float, list[LogEntry]]] = deque(maxlen=16)  # when, and 4284 and 4287 of that time
         self._latest: deque[LogEntry] = deque(maxlen=2)
-        self._repeated: dict[tuple[str, int], Repeated] = {}  # by peer and MTSID
+        self._repeated: dict[tuple[str, int], list[Repeated]] = {}  # by peer and MTSID, oldest first
         self._entries: dict[int, Twin] = {}  # id(entry) in 4.0
 
     def logged(self, entry: LogEntry) -> None:
@@ -94,18 +95,18 @@ class FirstCollision(Watcher):
         if self.story is not None:
             return
         self._latest.append(entry)
-        if self._losses and self._losses[-1][0] == entry.time:
+        if self._losses and self._losses[-1][0] == entry.time and entry.event.id in (4284, 4287):
             self._losses[-1][1].append(entry)
 
     def edge(self, now: float, edge: Edge) -> None:
         """Note that a link is lost."""
-        if self.story is None and not edge.up:
+        if self.story is None and not edge.up and not (self._losses and self._losses[-1][0] == now):
             self._losses.append((now, []))
 
     def repeated(self, now: float, entry: Entry[Mail]) -> None:
         """Note that 4.0 took the acknowledgement of `entry` a second time."""
         if self.story is None:
-            self._repeated[entry.body.peer, entry.mtsid] = Repeated(now, entry.body.index)
+            self._repeated.setdefault((entry.body.peer, entry.mtsid), []).append(Repeated(now, entry.body.index))
 
     def collided(self, hop: NextHop[Mail]) -> None:
         """Note a collision of 4.0; the first one begins the story."""
@@ -113,7 +114,10 @@ class FirstCollision(Watcher):
         assert collision is not None
         if self.story is not None:
             if self.story.resumed_at is None and self.story.peer == hop.name:
-                self.story.closes += 1
+                if self.story.freed is None:
+                    self.story.closes += 1
+                else:
+                    self.story.later_closes += 1
             return
         older, younger = [entry for entry in hop.entries() if entry.mtsid == collision.mtsid][:2]
         losses = dict(self._losses)
@@ -131,7 +135,11 @@ class FirstCollision(Watcher):
             younger=twins[1],
             collided_at=collision.time,
             lost_at=older.lost_at,
-            repeated=self._repeated.get((hop.name, collision.mtsid)),
+            repeated=max(
+                (r for r in self._repeated.get((hop.name, collision.mtsid), ()) if r.time <= younger.entered),
+                key=lambda repeated: repeated.time,
+                default=None,
+            ),
             backlog=len(hop),
             loss_events=[] if older.lost_at is None else losses.get(older.lost_at, [])[:2],
             collision_events=list(self._latest),

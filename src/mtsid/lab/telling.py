@@ -60,7 +60,16 @@ def collision_scenes(story: Story, defect: str, ids: int, calendar: bool) -> Ite
     )
     if story.freed is not None and story.freed.left_at is not None:
         yield story.freed.left_at, Text(_freed(story, story.freed))
-    yield story.resumed_at, Text("The next open succeeds and the queue moves again.")
+    if story.later_closes:
+        later = (
+            f"{count(story.later_closes, 'more open')} ends"
+            if story.later_closes == 1
+            else (f"{count(story.later_closes, 'more open')} end")
+        )
+        yield None, Text(f"{later} in a collision all the same: other numbers stand for two messages as well.")
+        yield story.resumed_at, Text("An open succeeds and the queue moves again.")
+    else:
+        yield story.resumed_at, Text("The next open succeeds and the queue moves again.")
     if story.drained_at is not None:
         yield story.drained_at, Text("Nothing waits any more.")
     yield None, Text(f"SP2, same mail, same outages: {_sp2(older, calendar)}; {_sp2(younger, calendar)}.")
@@ -122,8 +131,8 @@ def _event(entry: LogEntry) -> Text:
 CONSEQUENCES = {
     1004: "A local retry selects the block, and its state check fails; the open is put off:",
     1277: "{peer} calls, and is refused, as it will be until a restart:",
-    1008: "The peer gives up on the connection that stands for it; the event comes up to an idle block:",
-    1198: "The peer says a last word on the connection that stands for it; it comes up to an idle block:",
+    1008: "The connection that still stands for {peer} is given up or lost; that comes up to an idle block:",
+    1198: "{peer} says a last word on the connection that still stands for it; that comes up to an idle block:",
 }
 
 
@@ -158,4 +167,7 @@ def remnant_scenes(story: RemnantStory) -> Iterator[Scene]:
         yield entry.time, Text(CONSEQUENCES[entry.event.id].format(peer=story.peer))
         yield None, _event(entry)
     if story.restarted_at is not None:
-        yield story.restarted_at, Text("No control block is left, mail has stopped, and an operator restarts the MTA.")
+        yield (
+            story.restarted_at,
+            Text("Opens are refused for want of a control block, and an operator restarts the MTA."),
+        )

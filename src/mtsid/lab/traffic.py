@@ -14,7 +14,7 @@ from random import Random
 from mtsid.lab.traces import Trace
 from mtsid.mta import Priority
 
-__all__ = ["PEERS", "Call", "Link", "Mail", "calls", "mail", "peer_of"]
+__all__ = ["PEERS", "QUIET", "Call", "Link", "Mail", "calls", "mail", "peer_of"]
 
 HOUR = 3600.0
 PEERS = ("NORTH", "EAST", "SOUTH", "WEST")  # the servers that mail goes to
@@ -82,20 +82,19 @@ def mail(trace: Trace, seed: int, peers: Sequence[str] = PEERS) -> Iterator[Mail
 
 CALL_EVERY = 2 * HOUR  # mean, exponential: how often a peer opens an association to us
 CALL_SECONDS = (30.0, 600.0)
+QUIET = 24 * HOUR  # when no mail has gone out for so long, no peer calls before some does
 
 
 @dataclass(frozen=True)
 class Call:
-    """A peer opens an association to us at `time` and keeps it open for `seconds`."""
+    """A peer opens an association to us `after` seconds, and keeps it open for `seconds`."""
 
-    time: float
+    after: float
     seconds: float
 
 
-def calls(peer: str, seed: int, start: float) -> Iterator[Call]:
-    """Iterate over one peer's calls from `start` (seconds) on, without end."""
+def calls(peer: str, seed: int) -> Iterator[Call]:
+    """Iterate over one peer's calls, one after the other, without end."""
     rng = Random(f"{seed}/calls/{peer}")
-    time = start
     while True:
-        time += rng.expovariate(1 / CALL_EVERY)
-        yield Call(time, rng.uniform(*CALL_SECONDS))
+        yield Call(rng.expovariate(1 / CALL_EVERY), rng.uniform(*CALL_SECONDS))

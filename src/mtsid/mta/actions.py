@@ -32,7 +32,11 @@ class Associate:
 
 @dataclass(frozen=True, slots=True)
 class Transfer:
-    """Carry a message: TRANSFER_CONFIRM, or DISCONNECT_INDICATION."""
+    """Carry a message: TRANSFER_CONFIRM, once, or DISCONNECT_INDICATION.
+
+    The confirm does not name the message: it is of the transfer under way. What a peer repeats after a re-connection
+    goes to `MTA.acknowledgement_repeated`.
+    """
 
     peer: str
     handle: Handle

@@ -9,8 +9,8 @@ Source: KB Q152897 and Q152877 (S), the timers' defaults (K, policy.py), and the
 
 - S: at a loss with mail queued, 4284 and 4287. K: again at every open interval while the link is down (Q175354).
 - A: 4282, then 4283, at a collision.
-- A: the open interval counts from one attempt to the next; when the transport says that it is back, a session that
-  waits opens after the recovery time.
+- A: the open interval counts from a loss, a failed open or a collision to the next attempt; when the transport says
+  that it is back, a session that waits after a loss opens after the recovery time.
 - A: an open that gets no control block, or one that fails its state check (1004), is tried again after the interval.
 - A: associations carry mail one way, from whoever opened them; those of the peer only occupy blocks.
 - A: a restart drops every association and keeps the queues, MTSIDs included; a transfer under way is broken off as by a
@@ -32,7 +32,7 @@ from mtsid import Allocator, Exhausted, MessageQueue, ShutDown, v40
 from mtsid.mta.actions import Action, Associate, Connect, Disconnect, Release, Transfer
 from mtsid.mta.event_log import EventLog
 from mtsid.mta.events import Event
-from mtsid.mta.kernel import AssociationId, ControlBlock, Handle, Kernel, Refusal
+from mtsid.mta.kernel import AssociationId, ControlBlock, Drop, Handle, Kernel, Refusal
 from mtsid.mta.life_cycle import Primitive, State, Step
 from mtsid.mta.message import Entry, Priority, Queue
 from mtsid.mta.next_hop import Collision, NextHop
@@ -70,7 +70,6 @@ class _Hop(Generic[B]):
     numbers: Allocator  # of associations, to and from the entity
     standing: int = 0  # of ours
     opening: int = 0  # of ours
-    retrying: bool = False  # the present open follows one that failed
     lost: bool = False  # one of ours went without being asked to, since the hop was last settled
     more_at: float = float("-inf")  # no further association is opened before
     free: dict[AssociationId, _Association[B]] = field(default_factory=dict)  # of ours, with nothing in transfer
@@ -138,9 +137,10 @@ class MTA(Generic[B]):
         self.defect = defect
         self.policy = Policy() if policy is None else policy
         self.log = EventLog() if log is None else log
+        if not (isinstance(self.policy, Policy) and isinstance(self.log, EventLog)):
+            raise TypeError(f"policy must be a Policy and log an EventLog, not {policy!r} and {log!r}")
         self.refusals: Counter[Refusal] = Counter()  # associations that this MTA could not open
         self.remote_refusals = 0  # ... and those of the peers that it refused
-        self.unmatched_confirms = 0  # transfers confirmed while nothing was in transfer
         self._hops: dict[str, _Hop[B]] = {}
         for name, entity in _entities(peers).items():
             hop: NextHop[B] = NextHop(name, entity, _queue(version, ids, defect), self.policy, on_left)
@@ -150,6 +150,7 @@ class MTA(Generic[B]):
         self._timers: Timers[tuple[str, Any]] = Timers()
         self._actions: list[Action] = []
         self._now = float("-inf")
+        self._unmatched = False  # the last confirm came while nothing was in transfer
         self._touched: _Hop[B] | None = None  # whose association the kernel last reported about
         self._down = False
         self.kernel = Kernel(version, self.policy.control_blocks, _Port(self))
@@ -193,19 +194,22 @@ class MTA(Generic[B]):
         `MessageQueue.put` raises for a bad priority.
         """
         hop = self._hop(peer)
-        if not_before is not None and not math.isfinite(not_before):
-            raise ValueError(f"not_before must be finite, not {not_before!r}")
-        self._advance(now)
+        self._check_time(now)
+        if not_before is not None:
+            _finite(not_before, "not_before")
         entry = Entry(body, now, not_before=not_before, mts_id=mts_id)
         hop.next.enter(now, entry, priority)
+        self._now = now
         self._settle(now, hop)
         return entry
 
     def delete(self, now: float, mtsid: int, *, peer: str | None = None) -> Entry[B]:
         """Delete as an operator does, by number: of twins the oldest goes. Raises NotInUse for a number not live."""
         hop = self._hop(peer)
-        self._advance(now)
-        return hop.next.delete(now, mtsid)
+        self._check_time(now)
+        entry = hop.next.delete(now, mtsid)
+        self._now = now
+        return entry
 
     def restart(self, now: float) -> None:
         """Restart the MTA as an operator does: no association, control block or timer is left, every message is."""
@@ -230,9 +234,14 @@ class MTA(Generic[B]):
         for a control block that there is not, a generation that was never given out, or a primitive that no network
         sends.
         """
-        self._advance(now)
+        self._check_time(now)
+        found = self.kernel.find(handle, primitive)
+        self._now = now
         self._touched = None
-        if self.kernel.receive(handle, primitive) is not None:
+        if self.kernel.tell(found, primitive) is not None:
+            return False
+        if self._unmatched:
+            self._unmatched = False
             return False
         hop: _Hop[B] | None = self._touched  # as the kernel reported
         if hop is not None:
@@ -302,6 +311,7 @@ class MTA(Generic[B]):
     # Inside: what every input does
 
     def _hop(self, peer: str | None) -> _Hop[B]:
+        self._check_running()
         if peer is None and len(self._hops) == 1:
             return next(iter(self._hops.values()))
         hop = self._hops.get(peer) if isinstance(peer, str) else None
@@ -309,13 +319,18 @@ class MTA(Generic[B]):
             raise ValueError(f"there is no peer {peer!r}: the peers are {', '.join(self._hops)}")
         return hop
 
-    def _advance(self, now: float) -> None:
+    def _check_running(self) -> None:
         if self._down:
             raise ShutDown("the MTA was shut down: it takes nothing any more")
-        if not math.isfinite(now):
-            raise ValueError(f"the time must be finite, not {now!r}")
+
+    def _check_time(self, now: float) -> None:
+        self._check_running()
+        _finite(now, "the time")
         if now < self._now:
             raise ValueError(f"time must not run backwards: {now!r} after {self._now!r}")
+
+    def _advance(self, now: float) -> None:
+        self._check_time(now)
         self._now = now
 
     def _settle(self, now: float, hop: _Hop[B]) -> None:
@@ -324,7 +339,6 @@ class MTA(Generic[B]):
             self._lose(now, hop)
         if hop.next.state is SessionState.OPENING and hop.standing:
             hop.next.turn(Turn.STANDS)
-            hop.retrying = False
         if hop.next.state is SessionState.OPEN:
             self._carry(now, hop)
             if hop.next.state is SessionState.OPEN and not hop.standing and not hop.opening:
@@ -352,8 +366,7 @@ class MTA(Generic[B]):
     def _retry_later(self, now: float, hop: _Hop[B]) -> None:
         hop.next.turn(Turn.LOST)
         self._timers.start(("open", hop.next.name), now + self.policy.open_interval)
-        if hop.retrying:
-            hop.next.failed(now)
+        hop.next.failed(now)
 
     # Inside: associations
 
@@ -375,7 +388,6 @@ class MTA(Generic[B]):
         if not hop.next.has_mail(now):
             hop.next.turn(Turn.EMPTY)
             return
-        hop.retrying = hop.next.state is not SessionState.IDLE  # the first open is not yet a retry
         if self._associate(hop):
             hop.next.turn(Turn.OPENS)
         else:
@@ -446,7 +458,8 @@ class MTA(Generic[B]):
             if self._timers.at(("lifetime", id)) is None:
                 self._timers.start(("lifetime", id), now + self.policy.association_lifetime)
         ours = hop.standing + hop.opening
-        if hop.next.queue.qsize() > self.policy.threshold * ours and now >= hop.more_at and not self._associate(hop):
+        backlog = hop.standing > 0 and hop.next.queue.qsize() > self.policy.threshold * ours
+        if backlog and now >= hop.more_at and not self._associate(hop):
             hop.more_at = now + self.policy.open_interval
 
     def _collide(self, now: float, hop: _Hop[B], at: _Association[B]) -> None:
@@ -454,7 +467,7 @@ class MTA(Generic[B]):
         block = self.kernel.of(at.id)
         assert block is not None
         self.log.write(now, Event(4282))
-        self.log.write(now, Event(4283, {"handle": str(block.handle)}))
+        self.log.write(now, Event(4283, {"handle": str(block.handle)}), block.index)
         for association in [a for a in self._associations.values() if a.hop is hop and a.ours]:
             block = self.kernel.of(association.id)
             if block is not None and block.state is not State.OPEN_ERROR:
@@ -466,7 +479,8 @@ class MTA(Generic[B]):
     def _confirmed(self, association: _Association[B]) -> None:
         receipt, association.receipt = association.receipt, None
         if receipt is None:
-            self.unmatched_confirms += 1
+            self.kernel.drops[Drop.OUT_OF_TURN] += 1
+            self._unmatched = True
             return
         association.hop.next.acknowledge(self._now, receipt)
         association.hop.free[association.id] = association
@@ -546,7 +560,7 @@ class _Port:
         elif id == 1198:
             assert block is not None
             fields = {"index": block.index}
-        self._mta.log.write(self._mta._now, Event(id, fields))
+        self._mta.log.write(self._mta._now, Event(id, fields), None if block is None else block.index)
 
 
 _SENT: dict[Step, Callable[[str, Handle], Action]] = {
@@ -554,6 +568,16 @@ _SENT: dict[Step, Callable[[str, Handle], Action]] = {
     Step.SEND_ASSOCIATE: Associate,
     Step.SEND_RELEASE: Release,
 }
+
+
+def _finite(value: float, name: str) -> None:
+    """Raise ValueError unless `value` is finite, TypeError if it is no number."""
+    try:
+        finite = math.isfinite(value)
+    except OverflowError:  # a whole number beyond any float
+        finite = False
+    if not finite:
+        raise ValueError(f"{name} must be finite, not {value!r}")
 
 
 def _entities(peers: Iterable[str] | Mapping[str, str]) -> dict[str, str]:

@@ -26,10 +26,14 @@ class TextFile(Protocol):
 
 @dataclass(frozen=True)
 class LogEntry:
-    """An event and when it was logged (seconds, on the caller's clock)."""
+    """An event, when it was logged (seconds, on the caller's clock), and which control block it is about.
+
+    `block` is that block's index whether the event prints it or not; None: it is about none.
+    """
 
     time: float
     event: Event
+    block: int | None = None
 
     def record(self) -> dict[str, object]:
         """Return the entry as COLUMNS name it: `time` to the millisecond, `text` in the `kb` rendering."""
@@ -42,10 +46,13 @@ class EventLog:
     """The events in the order they were logged, and how many of each (`counts`, exact in any case).
 
     `on_event(entry)` is called for each one, so that a long run can write them away; with `keep=N` the log keeps the
-    first N only, with `keep=None` all of them. Raises ValueError for a negative `keep`. For one thread at a time.
+    first N only, with `keep=None` all of them. Raises ValueError for a negative `keep`, TypeError for what is no whole
+    number. For one thread at a time.
     """
 
     def __init__(self, *, on_event: Callable[[LogEntry], None] | None = None, keep: int | None = None) -> None:
+        if keep is not None and (isinstance(keep, bool) or not isinstance(keep, int)):
+            raise TypeError(f"keep must be None or a whole number, not {keep!r}")
         if keep is not None and keep < 0:
             raise ValueError(f"keep must be None or how many entries to keep, not {keep!r}")
         self.counts: Counter[int] = Counter()
@@ -53,9 +60,9 @@ class EventLog:
         self._on_event = on_event
         self._keep = keep
 
-    def write(self, time: float, event: Event) -> None:
-        """Add `event`, logged at `time` (seconds)."""
-        entry = LogEntry(time, event)
+    def write(self, time: float, event: Event, block: int | None = None) -> None:
+        """Add `event`, logged at `time` (seconds), about the control block of that index."""
+        entry = LogEntry(time, event, block)
         self.counts[event.id] += 1
         if self._keep is None or len(self._entries) < self._keep:
             self._entries.append(entry)

@@ -22,7 +22,7 @@ from enum import Enum
 from typing import NamedTuple, Protocol
 
 from mtsid import Allocator, Exhausted
-from mtsid.mta.life_cycle import CLEAN_UP, FROM_NETWORK, TABLES, Key, Primitive, Row, State, Step, When
+from mtsid.mta.life_cycle import ANSWERS, CLEAN_UP, FROM_NETWORK, TABLES, Key, Primitive, Row, State, Step, When
 from mtsid.mta.versions import Version
 
 __all__ = ["AssociationId", "ControlBlock", "Drop", "Handle", "Kernel", "Port", "Refusal", "Remnant"]
@@ -172,8 +172,8 @@ class Kernel:
             if block.handle is None:  # 4.0: R1
                 self._told(block, Primitive.CONNECT_INDICATION)
                 return Refusal.STATE_CHECK
-        taken = Refusal.NO_BLOCK if association is None else self._take(association, Primitive.CONNECT_INDICATION)
-        if taken is Refusal.NO_BLOCK:
+        taken = Refusal.NO_NUMBER if association is None else self._take(association, Primitive.CONNECT_INDICATION)
+        if isinstance(taken, Refusal):
             self._port.log(1277, None, entity)
         return taken
 
@@ -186,6 +186,13 @@ class Kernel:
     def receive(self, handle: Handle, primitive: Primitive) -> Drop | None:
         """Take a primitive from the network; return why it was dropped (counted in `drops`), None if it was not.
 
+        Raises as `find` does.
+        """
+        return self.tell(self.find(handle, primitive), primitive)
+
+    def find(self, handle: Handle, primitive: Primitive) -> ControlBlock | Drop:
+        """Return the block that a primitive from the network is for, or why there is none; change nothing.
+
         Raises ValueError for an index out of range, for a generation that was never handed out and for a primitive
         that no network sends; TypeError for what is no handle or no primitive.
         """
@@ -193,17 +200,20 @@ class Kernel:
             raise TypeError(f"primitive must be a Primitive, not {primitive!r}")
         if primitive not in FROM_NETWORK:
             raise ValueError(f"{primitive.value} does not come from the network for a control block")
-        if not (isinstance(handle, tuple) and len(handle) == 2):
-            raise TypeError(f"handle must be one that this MTA gave out, not {handle!r}")
+        # A look-alike could equal a handle: (True, 0) == (1, 0).
+        if not (isinstance(handle, Handle) and type(handle[0]) is int and type(handle[1]) is int):
+            raise TypeError(f"handle must be one that this MTA gave out, of two whole numbers, not {handle!r}")
         block = self._by_handle.get(handle)
-        if block is None:
-            drop = self._why_not(handle)
-        elif self._told(block, primitive):
-            return None
-        else:
-            drop = Drop.OUT_OF_TURN
-        self.drops[drop] += 1
-        return drop
+        return self._why_not(handle) if block is None else block
+
+    def tell(self, found: ControlBlock | Drop, primitive: Primitive) -> Drop | None:
+        """Hand a primitive to what `find` found; return why it was dropped, None if it was not."""
+        if isinstance(found, ControlBlock):
+            if self._told(found, primitive):
+                return None
+            found = Drop.OUT_OF_TURN
+        self.drops[found] += 1
+        return found
 
     def reset(self) -> None:
         """Restart: every path is cut, every block idle and of a new generation, whatever was left behind."""
@@ -213,7 +223,8 @@ class Kernel:
                 self._cut_association(block)
                 self._cut_handle(block)
                 self._bump_generation(block)
-            block.state, block.remnant = State.IDLE, None
+            block.state, block.failed_in, block.remnant = State.IDLE, None, None
+            block.pending.clear()
         self._indices.reset()
 
     def check(self) -> None:
@@ -255,8 +266,6 @@ class Kernel:
         """Say why no path leads from the handle; raise if it was never given out."""
         index, generation = handle
         block = self.block(index)
-        if isinstance(generation, bool) or not isinstance(generation, int):
-            raise TypeError(f"a handle's generation must be a whole number, not {generation!r}")
         if 0 <= generation < block.generation:
             return Drop.STALE
         if generation == block.generation and block.remnant is Remnant.STUCK:
@@ -290,7 +299,7 @@ class Kernel:
     def _when(block: ControlBlock) -> When:
         if block.handle is None:
             return When.HANDLE_CUT
-        if not block.pending:
+        if ANSWERS.isdisjoint(block.pending):
             return When.NOTHING_PENDING
         return When.PENDING_AFTER_1 if block.failed_in is State.AWAIT_TRANSPORT else When.PENDING_AFTER_2
 

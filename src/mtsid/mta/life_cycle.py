@@ -18,7 +18,20 @@ from enum import Enum, IntEnum
 
 from mtsid.mta.versions import Version
 
-__all__ = ["CLEAN_UP", "FROM_NETWORK", "SP2", "TABLES", "V40", "Key", "Primitive", "Row", "State", "Step", "When"]
+__all__ = [
+    "ANSWERS",
+    "CLEAN_UP",
+    "FROM_NETWORK",
+    "SP2",
+    "TABLES",
+    "V40",
+    "Key",
+    "Primitive",
+    "Row",
+    "State",
+    "Step",
+    "When",
+]
 
 
 class State(IntEnum):
@@ -51,6 +64,9 @@ class Primitive(Enum):
     DISCONNECT_TIMER = "disconnect timer"  # in OPEN_ERROR: the Open Error is processed
 
 
+#: What shows that the link came back: the peer's answer to the open that was given up.
+ANSWERS = frozenset({Primitive.CONNECT_CONFIRM, Primitive.ACCEPT, Primitive.REFUSE})
+
 #: What may come from the network for a block that stands. A connect indication names an entity, not a block.
 FROM_NETWORK = frozenset(
     {
@@ -71,9 +87,9 @@ class When(Enum):
     """A row's predicate. For each state and primitive either ALWAYS has a row, or some of the others have."""
 
     ALWAYS = ""
-    NOTHING_PENDING = "nothing pending"
-    PENDING_AFTER_1 = "pending, failed in state 1"  # a primitive came while the block stood in OPEN_ERROR
-    PENDING_AFTER_2 = "pending, failed in state 2"
+    NOTHING_PENDING = "no answer pending"
+    PENDING_AFTER_1 = "answer pending, failed in state 1"  # it came while the block stood in OPEN_ERROR
+    PENDING_AFTER_2 = "answer pending, failed in state 2"
     HANDLE_CUT = "POP-4 path cut"  # R1: the clean-up has been and left it
 
 
@@ -133,6 +149,9 @@ CLEAN_UP = (
     Step.RETURN_TO_POOL,
 )
 
+#: What may come for a connection that never stood: an answer, and its end. Of these an answer alone is "pending" (A).
+HELD = ANSWERS | {Primitive.DISCONNECT_INDICATION, Primitive.SESSION_INDICATION, Primitive.PRESENTATION_INDICATION}
+
 _CLOSED = (Step.REPORT_CLOSED, *CLEAN_UP)
 _ABORTED = (Step.SEND_DISCONNECT, Step.REPORT_CLOSED, *CLEAN_UP)
 _FAILED = (Step.REPORT_FAILED, Step.START_TIMER)
@@ -169,8 +188,8 @@ SP2 = (
     Row(S.CLOSING, P.SESSION_INDICATION, S.IDLE, _ABORTED),
     Row(S.CLOSING, P.ABORT_REQUEST, S.IDLE, _ABORTED),
     Row(S.CLOSING, P.DISCONNECT_TIMER, S.IDLE, _ABORTED),
-    # Open Error: whatever still comes from the failed connection waits until the error is processed.
-    *(Row(S.OPEN_ERROR, primitive, S.OPEN_ERROR, (Step.HOLD,)) for primitive in P if primitive in FROM_NETWORK),
+    # Open Error: what the failed connection still brings waits until the error is processed.
+    *(Row(S.OPEN_ERROR, primitive, S.OPEN_ERROR, (Step.HOLD,)) for primitive in P if primitive in HELD),
     Row(S.OPEN_ERROR, P.DISCONNECT_TIMER, S.IDLE, (Step.REPORT_CLEAN, *CLEAN_UP), W.NOTHING_PENDING),
     Row(
         S.OPEN_ERROR,
@@ -193,7 +212,7 @@ _TERMINATED = (Step.SEND_DISCONNECT, Step.CUT_HANDLE, Step.BUMP_GENERATION, Step
 #: Where 4.0 differs (A). The first two are the defect, the others what follows from it: in SP2 nothing leads to an idle
 #: block, and no block has lost its POP-4 path alone, so these rows have nothing to answer to.
 V40 = (
-    # DEFECT open-error (A): the clean-up returns early if a transport event is pending. R2, dangling: idle, the
+    # DEFECT open-error (A): the clean-up returns early if the peer's answer is pending. R2, dangling: idle, the
     # entity's path cut, the POP-4 path still live.
     Row(
         S.OPEN_ERROR,

@@ -19,6 +19,7 @@ or events either: agent.py brings them together.
 from __future__ import annotations
 
 import heapq
+import math
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -73,6 +74,9 @@ class NextHop(Generic[B]):
         self._deferred: list[tuple[float, int, Any, Entry[B]]] = []  # heap: in flight, waiting for their time
         self._deferrals = 0
         self._failures = 0  # failed opens, ever
+        self._counted_to: float | None = (
+            None  # up to when, in a row of failures; None: the last transfer was acknowledged
+        )
         self._forgiven = 0  # their count at the last acknowledged transfer
         self._on_left = on_left
 
@@ -154,14 +158,15 @@ class NextHop(Generic[B]):
 
     def acknowledge(self, now: float, receipt: Any) -> None:
         """Let a message leave: the peer has it. An operator may have deleted it meanwhile."""
-        self._forgiven = self._failures
+        self._forgiven, self._counted_to = self._failures, None
         try:
             self.queue.ack(receipt)
         except NotInUse:
             self.stale_acknowledgements += 1
         else:
             self.last_acknowledged, self._last_receipt = receipt.body, receipt
-            self._leave(now, receipt.body, Way.DELIVERED)
+            if receipt.body.way is None:  # else it was deleted, and 4.0 with double-release takes the receipt once more
+                self._leave(now, receipt.body, Way.DELIVERED)
 
     def acknowledgement_repeated(self) -> bool:
         """Take the last acknowledgement once more; return whether the queue took it, too. It should be stale."""
@@ -192,14 +197,28 @@ class NextHop(Generic[B]):
         resolved = self.collision is not None and self._live[self.collision.mtsid] < 2
         if turn is Turn.EMPTY or (turn is Turn.RESTART and resolved):
             self.collision = None
+        if turn in (Turn.EMPTY, Turn.RESTART):
+            self._counted_to = None
 
     def failed(self, now: float) -> None:
-        """Count a failed open; return to their senders the messages that went through too many of them."""
-        self._failures += 1
+        """Count a failure: an open that failed, a loss, a collision; return the messages that went through too many.
+
+        The first of a row is not yet a retry. After it one counts for each interval, as if the opens came by the clock:
+        a link that cycles up and down brings on more of them, and would use up a day's retries in hours (A).
+        By number, as everything leaves that nobody holds a receipt for: of twins the oldest goes, whichever was due.
+        """
+        if self._counted_to is None:
+            self._counted_to = now
+        interval = self._policy.open_interval
+        intervals = math.floor(
+            (now - self._counted_to) / interval + 1e-9
+        )  # opens that come by the clock come just at it
+        self._counted_to += intervals * interval
+        self._failures += intervals
         retries = self._policy.open_retries
         if self._failures - self._forgiven < retries:
             return
-        patience = retries * self._policy.open_interval
+        patience = retries * interval
         due = []
         for entry in self._entries.values():
             if self._failures - max(entry.failures_before, self._forgiven) < retries:
@@ -229,11 +248,9 @@ class NextHop(Generic[B]):
             heapq.heappush(self._deferred, (entry.not_before, self._deferrals, receipt, entry))
 
     def _collide(self, now: float, mtsid: int) -> Collision:
-        again = self.collision is not None
         self.collision = Collision(now, mtsid, self._live[mtsid])
         self.shutdowns += 1
-        if again:
-            self.failed(now)
+        self.failed(now)
         return self.collision
 
     def _leave(self, now: float, entry: Entry[B], way: Way) -> None:

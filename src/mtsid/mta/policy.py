@@ -11,6 +11,7 @@ from dataclasses import dataclass, fields
 __all__ = ["Policy"]
 
 LARGEST = 65535  # of what the MTA keeps a list of
+LONGEST = 10**12  # seconds, or what is counted: beyond that a float no longer tells milliseconds
 
 
 @dataclass(frozen=True)
@@ -36,10 +37,12 @@ class Policy:
             value = getattr(self, field.name)
             if isinstance(value, bool) or not isinstance(value, (int, float)):
                 raise TypeError(f"{field.name} must be a number, not {value!r}")
-            if not (math.isfinite(value) and value > 0):
+            if not (value > 0 and (isinstance(value, int) or math.isfinite(value))):
                 raise ValueError(f"{field.name} must be positive and finite, not {value!r}")
             if field.type == "int" and not isinstance(value, int):
                 raise TypeError(f"{field.name} must be a whole number, not {value!r}")
+            if value > LONGEST:
+                raise ValueError(f"{field.name} must be at most {LONGEST:,}, not {value!r}")
         for name in ("associations", "control_blocks"):
             if getattr(self, name) > LARGEST:
                 raise ValueError(f"{name} must be at most {LARGEST:,}, not {getattr(self, name)}")

@@ -17,7 +17,7 @@ class SessionState(Enum):
 
     IDLE = "idle"  # no association of ours stands, and no mail asks for one
     OPENING = "opening"  # the first one is being opened
-    OPEN = "open"  # at least one stands
+    OPEN = "open"  # at least one stands, or did and the next one is being opened
     RETRY = "retry"  # all were lost, or none could be opened; the next open is due at an interval
     HELD = "held"  # shut down by a collision; the next open is due at an interval
 

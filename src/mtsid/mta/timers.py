@@ -19,14 +19,15 @@ class Timers(Generic[K]):
     """
 
     def __init__(self) -> None:
-        self._at: dict[K, float] = {}
+        self._at: dict[K, tuple[float, int]] = {}  # when, and in which order started
         self._heap: list[tuple[float, int, K]] = []
         self._order = itertools.count()
 
     def start(self, key: K, at: float) -> None:
         """Start a timer that ends at `at` (seconds), in place of the key's present one."""
-        self._at[key] = at
-        heapq.heappush(self._heap, (at, next(self._order), key))
+        order = next(self._order)
+        self._at[key] = at, order
+        heapq.heappush(self._heap, (at, order, key))
 
     def stop(self, key: K) -> None:
         """Stop the key's timer, if it has one."""
@@ -39,15 +40,16 @@ class Timers(Generic[K]):
 
     def at(self, key: K) -> float | None:
         """Return when the key's timer ends; None: it has none."""
-        return self._at.get(key)
+        found = self._at.get(key)
+        return None if found is None else found[0]
 
     @property
     def next(self) -> float | None:
         """When the first timer ends; None: there is none."""
         heap = self._heap
         while heap:
-            at, _, key = heap[0]
-            if self._at.get(key) == at:
+            at, order, key = heap[0]
+            if self._at.get(key) == (at, order):
                 return at
             heapq.heappop(heap)
         return None

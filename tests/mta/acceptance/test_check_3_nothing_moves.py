@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from mtsid.mta import Collision, Entry, SessionState, State, Way
+from mtsid.mta import Collision, Entry, Primitive, SessionState, State, Way
 
 
 def hang(line: Any, **policy: Any) -> tuple[Any, Entry[str], Entry[str]]:
@@ -100,6 +100,26 @@ def test_the_open_retries_return_what_went_through_all_of_them(line: Any) -> Non
     assert younger.way is Way.RETRIES  # it went through as many
     assert late.way is None
     assert at.carry(at.reopen()) == ["late"]
+
+
+def test_the_open_retries_return_the_older_twin_alone_if_the_younger_came_later(line: Any) -> None:
+    at = line("4.0", open_retries=4)
+    older, _ = at.enter(0.0, "older", "between")
+    at.open(0.0)
+    at.lose(1.0)
+    for _ in range(2):  # two opens fail before the younger enters
+        now = at.wake()
+        while not at.asks():
+            now = at.wake()
+        at.answer(now, Primitive.DISCONNECT_INDICATION)
+    [younger] = at.enter(now, "younger")
+    assert younger.mtsid == older.mtsid
+    at.reopen()
+    assert at.hop.state is SessionState.HELD
+    while older.way is None:
+        at.reopen()
+    assert (older.way, younger.way) == (Way.RETRIES, None)
+    assert at.carry(at.reopen()) == ["younger"]
 
 
 def test_a_hang_ends_when_no_mail_is_left(line: Any) -> None:

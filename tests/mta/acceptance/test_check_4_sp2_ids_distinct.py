@@ -1,4 +1,4 @@
-"""Check 4: SP2 under random enter, leave, loss, restart: live ids are always distinct; each is released exactly once."""
+"""Check 4: SP2 under random enter, leave, loss, restart: live ids are distinct; each is released exactly once."""
 
 from collections import Counter
 from random import Random
