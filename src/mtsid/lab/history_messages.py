@@ -9,6 +9,7 @@ import numpy as np
 
 from mtsid.lab import history_checks as checks
 from mtsid.lab.history_checks import ALWAYS, FOREVER, Balance, Ints, Spells
+from mtsid.lab.history_records import SAME_CALL
 
 if TYPE_CHECKING:
     from mtsid.lab.history_records import Track
@@ -139,18 +140,15 @@ class Messages:
         """The producer and priority of each put, as one number; -1 if its place is not known.
 
         That is so for bodies that are not unique, and for a put inside which the same thread put another (a signal
-        handler, `__del__`): which of the two entered first is unknown.
+        handler, `__del__`), or may have by the clock: which of the two entered first is unknown.
         """
         groups = self.producer * (int(self.priority.max(initial=0)) + 1) + self.priority
-        called, returned = self.put_called, self.put_returned
-        if len(called):
-            same_thread = self.producer[1:] == self.producer[:-1]
-            one_call = same_thread & (called[1:] == called[:-1]) & (returned[1:] == returned[:-1])
-            outer = np.zeros(len(called), np.bool_)
-            outer[1:] = same_thread & ~one_call & (called[1:] < returned[:-1])
-            heads = np.flatnonzero(np.concatenate([[True], ~one_call]))  # where a call's messages begin
-            groups = np.where(outer[np.repeat(heads, np.diff([*heads, len(called)]))], -1, groups)
-        return np.where(self.known[self.put], groups, -1)
+        heads = np.flatnonzero(self.put_called != SAME_CALL)  # where a call's messages begin
+        before = heads - 1  # of the same thread or of another; index -1 is looked at, and does not count
+        outer = (heads > 0) & (self.producer[before] == self.producer[heads])
+        outer &= self.put_called[heads] <= self.put_returned[before]
+        calls = np.diff(np.append(heads, len(groups)))  # how many messages each put
+        return np.where(self.known[self.put] & ~np.repeat(outer, calls), groups, -1)
 
     def _spells(self, group_of: Ints) -> Spells:
         """When each message waited for certain: before its first delivery, and after each return."""

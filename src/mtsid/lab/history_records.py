@@ -9,10 +9,12 @@ from typing import Any, Generic, TypeVar
 
 from mtsid import Message, NotInUse, ShutDown
 
-__all__ = ["Local", "RecordedIds", "RecordedQueue", "Track"]
+__all__ = ["SAME_CALL", "Local", "RecordedIds", "RecordedQueue", "Track"]
 
 Id = TypeVar("Id", bound=Hashable)
 T = TypeVar("T")
+
+SAME_CALL = -(1 << 63)  # as the time of a put's call: it entered in one step with the one before
 
 
 @dataclass(slots=True, eq=False)
@@ -22,7 +24,7 @@ class Track:
     thread: str
     acquired: list[Any] = field(default_factory=list)  # id, returned
     released: list[Any] = field(default_factory=list)  # id, called
-    puts: list[Any] = field(default_factory=list)  # body, mtsid, priority, called, returned
+    puts: list[Any] = field(default_factory=list)  # body, mtsid, priority, called (or SAME_CALL), returned
     gets: list[Any] = field(default_factory=list)  # message, called, returned
     returns: list[Any] = field(default_factory=list)  # body, deliveries, returned
     left: list[Any] = field(default_factory=list)  # body, called
@@ -143,8 +145,10 @@ class RecordedQueue(Generic[T]):
             self._failed(error, bodies)
             raise
         returned = self._clock()
-        rows = zip(bodies, map(int, mtsids), strict=True)
-        self._local.put([part for row in rows for part in (*row, priority, called, returned)])
+        if not bodies:
+            return mtsids
+        rows = zip(bodies, map(int, mtsids), [called] + [SAME_CALL] * (len(bodies) - 1), strict=True)
+        self._local.put([part for body, mtsid, at in rows for part in (body, mtsid, priority, at, returned)])
         return mtsids
 
     def get(self, block: bool = True, timeout: float | None = None) -> Message[T]:

@@ -250,9 +250,9 @@ def _ids(*columns: list[Any]) -> tuple[list[Ints], Sequence[Any]]:
     """`numbered`, with a short way for plain integers that lie close together."""
     if all(set(map(type, column)) <= {int} for column in columns):
         values = [id for column in columns if column for id in (min(column), max(column))]
-        if values and max(values) - min(values) < 1 << 24:
-            low = min(values)
-            return [np.array(column, np.int64) - low for column in columns], range(low, max(values) + 1)
+        low = min(values, default=0)
+        if low > -(1 << 62) and max(values, default=0) < min(low + (1 << 24), 1 << 62):
+            return [np.array(column, np.int64) - low for column in columns], range(low, max(values, default=low) + 1)
     return checks.numbered(*columns)
 
 
