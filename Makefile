@@ -1,11 +1,13 @@
 # Every command here works in a fresh checkout: what it needs is made first, in the virtual environment .venv.
 #
 #   PYTHON=python3.12 make test     another interpreter; .venv is made anew for it
+#   make soak SOAK=0.01             a hundredth of the whole soak
 #   make test ARGS="-k wrap -x"     further arguments for the tool behind the target
 #   MTSID_DEBUG=1 make test         the build switches of setup.py; a change of switch rebuilds
 
 PYTHON ?= python3
 ARGS ?=
+SOAK ?= 1
 
 # Relative, so that a checkout path with spaces does no harm.
 VENV := .venv
@@ -21,7 +23,7 @@ BUILD_FILES := pyproject.toml setup.py
 # A mistyped PYTHON must not cost a rebuild.
 .PRECIOUS: $(VENV)/interpreter $(VENV)/switches
 .DEFAULT_GOAL := help
-.PHONY: help compare test stories schedules mutants residue bench lint format clean weak FORCE
+.PHONY: help compare test stories schedules mutants residue bench lint format clean weak soak FORCE
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -48,6 +50,9 @@ weak: $(VENV)/extra-test  ## check the core's memory orders under ARM's rules, e
 
 residue: $(VENV)/extra-test  ## show that nothing of the scheduled build is left in the normal one
 	$(BIN)/python -m schedules.residue
+
+soak: $(VENV)/extra-test  ## 10^9 native and 10^8 Python operations, checked; SOAK=0.01 for a hundredth
+	$(BIN)/python tools/soak.py $(SOAK)
 
 bench: $(VENV)/extra-bench  ## run the benchmarks; ratios within one run are what counts
 	$(BIN)/python -m pytest bench $(ARGS)

@@ -33,14 +33,14 @@ import threading
 import time
 from array import array
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import cycle
 from pathlib import Path
 from typing import Any
 
 import mtsid
-from mtsid import Allocator, Empty, MessageQueue, Stale
+from mtsid import Allocator, Empty, MessageQueue, MtsidError, Stale
 
 NATIVE, PYTHON = 10**9, 10**8  # operations at scale 1
 SLICES = 24  # of each phase, at least
@@ -255,25 +255,28 @@ class QueueSlice:
     def work(self, me: int) -> Books:
         """One thread: put, get, settle, by every verb."""
         books = Books()
-        queue, fate, holder, threads = self.queue, self.fate, self.holder, self.threads
+        hands: list[Any] = []
+        try:
+            self._work(me, books, hands)
+            for message in hands:
+                self.holder[message.mtsid] = None
+                self.queue.nack(message)
+        except MtsidError as error:
+            books.fault(f"{type(error).__name__} for no reason: {error}")
+        books.operations += len(hands)
+        return books
+
+    def _work(self, me: int, books: Books, hands: list[Any]) -> None:
+        queue, holder, threads = self.queue, self.holder, self.threads
         chance, priorities = random.Random(me), cycle(PRIORITIES)
         newest: dict[tuple[int, str], int] = {}
-        hands: list[Any] = []
-        body, limit = me - 1, len(fate) - threads * BURST
-        operations = duplicates = late = twice = moved = 0
-        while operations < self.calls and body < limit:
+        body, limit = me - 1, len(self.fate) - threads * BURST
+        while books.operations < self.calls and body < limit:
+            operations = 0
             if len(queue) <= self.high_water:
-                for _ in range(BURST - 4):
-                    fate[body] = PUT
-                    queue.put_nowait(body, priority=next(priorities))
-                    body += threads
-                several = [*range(body, body + 4 * threads, threads)]
-                for one in several:
-                    fate[one] = PUT
-                queue.put_many(several, False, priority=next(priorities))
-                body += 4 * threads
+                body = self._put(body, priorities)
+                books.moved += BURST
                 operations += BURST - 3
-                moved += BURST
             got: list[Any] = []
             with contextlib.suppress(Empty):
                 for _ in range(BURST - 4):
@@ -283,76 +286,88 @@ class QueueSlice:
                 got += queue.get_many(5, False)
             for message in got:
                 number = message.mtsid
-                duplicates += holder[number] is not None
+                if holder[number] is not None:
+                    books.fault("duplicates: two messages in flight under one MTSID")
                 holder[number] = message
                 if message.deliveries == 1:
                     line = message.body % threads, message.priority
-                    late += newest.get(line, -1) > message.body
+                    if newest.get(line, -1) > message.body:
+                        books.fault("messages behind a later one of their producer and priority")
                     newest[line] = message.body
             hands += got
             chance.shuffle(hands)
-            batch = []
-            while len(hands) > HANDS:
-                message = hands.pop()
-                number = message.mtsid
-                duplicates += holder[number] is not message
-                holder[number] = None
-                what = chance.getrandbits(4)
-                if what < 2:
-                    queue.nack(message)
-                elif what < 8:
-                    batch.append(message)
-                    continue
-                else:
-                    twice += fate[message.body] != PUT
-                    fate[message.body] = LEFT
-                    if what == 8:
-                        queue.delete(number)
-                        try:
-                            queue.ack(message)
-                            books.fault("acks of a deleted message that were believed")
-                        except Stale:
-                            pass
-                        operations += 1
-                    else:
-                        queue.ack(message)
-                operations += 1
-            for message in batch:
-                twice += fate[message.body] != PUT
-                fate[message.body] = LEFT
-            queue.ack_many(batch)
+            books.operations += operations + self._settle(hands, chance.getrandbits, books)
+
+    def _put(self, body: int, priorities: Iterator[str]) -> int:
+        """Put a burst, the last four of it in one call; returns the body that comes next."""
+        queue, fate, threads = self.queue, self.fate, self.threads
+        for _ in range(BURST - 4):
+            fate[body] = PUT
+            queue.put_nowait(body, priority=next(priorities))
+            body += threads
+        several = [*range(body, body + 4 * threads, threads)]
+        for one in several:
+            fate[one] = PUT
+        queue.put_many(several, False, priority=next(priorities))
+        return body + 4 * threads
+
+    def _settle(self, hands: list[Any], bits: Callable[[int], int], books: Books) -> int:
+        """Settle all but a few, in every way; returns how many calls that took."""
+        queue, holder = self.queue, self.holder
+        batch = []
+        operations = 1
+        while len(hands) > HANDS:
+            message = hands.pop()
+            number = message.mtsid
+            if holder[number] is not message:
+                books.fault("duplicates: two messages in flight under one MTSID")
+            holder[number] = None
             operations += 1
-        for message in hands:
-            holder[message.mtsid] = None
-            queue.nack(message)
-        books.operations, books.moved = operations + len(hands), moved
-        books.fault("duplicates: two messages in flight under one MTSID", duplicates)
-        books.fault("messages behind a later one of their producer and priority", late)
-        books.fault("messages that left twice, or were never put", twice)
-        return books
+            what = bits(4)
+            if what < 2:
+                queue.nack(message)
+                continue
+            self._left(message.body, books)
+            if what < 8:
+                batch.append(message)
+                operations -= 1
+            elif what > 8:
+                queue.ack(message)
+            else:
+                queue.delete(number)
+                operations += 1
+                with contextlib.suppress(Stale):
+                    queue.ack(message)
+                    books.fault("acks of a deleted message that were believed")
+        queue.ack_many(batch)
+        return operations
 
     def drain(self, books: Books) -> None:
         """Take out what waits, half of it by an operator's delete, and see whether each body left just once."""
+        try:
+            self._drain(books)
+        except MtsidError as error:
+            books.fault(f"{type(error).__name__} for no reason: {error}")
+        books.fault("messages lost", self.fate.count(PUT))
+        books.fault("messages too few or too many", abs(self.fate.count(LEFT) - books.moved))
+        books.fault("messages left in the queue", len(self.queue))
+
+    def _drain(self, books: Books) -> None:
         queue = self.queue
         for number in queue.snapshot()["mtsid"].tolist()[::2]:
             self._left(queue.delete(number), books)
             books.operations += 1
-        while True:
-            try:
-                messages = queue.get_many(100, False)
-            except Empty:
-                break
+        while not queue.empty():
+            messages = queue.get_many(100, False)
             for message in messages:
                 self._left(message.body, books)
             queue.ack_many(messages)
             books.operations += 2
-        books.fault("messages lost", self.fate.count(PUT))
-        books.fault("messages too few or too many", abs(self.fate.count(LEFT) - books.moved))
-        books.fault("messages left in the queue", len(queue))
         books.fault("MTSIDs lost", queue.maxsize - queue.audit().free)
 
     def _left(self, body: int, books: Books) -> None:
-        books.fault("messages that left twice, or were never put", self.fate[body] != PUT)
+        if self.fate[body] != PUT:
+            books.fault("messages that left twice, or were never put")
         self.fate[body] = LEFT
 
 
