@@ -110,6 +110,13 @@ def test_mtsids_of_messages_that_wait_overlap(script: Script, times: tuple[int, 
         assert "MTSID 1 was that of message 'x' of A_0" in str(report)
 
 
+def test_one_overlap_does_not_make_another_of_equal_times(script: Script) -> None:
+    for body, put, left in (("x", 1, 5), ("y", 3, 6), ("z", 6, 8), ("no time", 8, 8), ("last", 8, 9)):
+        script.puts("A", body, 1, put)
+        script.acks("B", body, left)
+    assert script.check().overlaps == 1
+
+
 def test_an_mtsid_is_held_from_the_first_delivery_even_before_put_is_back(script: Script) -> None:
     script.puts("A", "x", 1, 1, 9)
     script.gets("B", "x", 1, 2, 3)
@@ -251,6 +258,30 @@ def test_what_was_deleted_or_lost_does_not_count_as_waiting(script: Script) -> N
     assert "'late' of A_0 waited" in str(report)
 
 
+def test_the_latest_of_many_is_found(script: Script) -> None:
+    line_up(script, "a", "b", "waits", "c", "d")
+    for n, (body, mtsid) in enumerate([("a", 0), ("b", 1), ("c", 3)]):
+        script.gets("BCD"[n], body, mtsid, 10 + n)
+    assert script.check("a", "b", "waits", "c", "d").overtaken == 1
+
+
+def test_what_was_overtaken_and_lost_afterwards_is_both(script: Script) -> None:
+    line_up(script, "x", "y")
+    script.gets("B", "y", 1, 10)
+    script.gets("C", "x", 0, 12)
+    report = script.check("y")
+    assert (report.lost, report.overtaken) == (1, 1)
+
+
+def test_another_threads_clock_readings_do_not_touch_a_producers_order(script: Script) -> None:
+    script.puts("A", "others", 9, 1, 50)
+    line_up(script, "w")
+    for n, body in enumerate("xy"):
+        script.puts("B", body, n, 10 + n)
+    script.gets("C", "y", 1, 60)
+    assert script.check("others", "w", "x", "y").overtaken == 1
+
+
 def test_a_put_inside_a_put_of_the_same_thread_has_no_known_place(script: Script) -> None:
     """A signal handler or `__del__` may put in the middle of a put: which of the two entered first is unknown."""
 
@@ -282,12 +313,12 @@ def test_messages_of_one_batch_are_in_its_order(script: Script) -> None:
 def test_equal_bodies_are_counted_and_a_key_tells_them_apart(script: Script) -> None:
     for n in range(3):
         script.puts("A", ["mail"], n, n)
-    script.gets("B", ["mail"], 2, 5)
+    script.gets("B", ["mail"], 0, 5)
     script.acks("B", ["mail"], 6)
     with pytest.raises(TypeError, match="unhashable"):
         script.check(["mail"])
     report = script.check(["mail"], key=lambda body: body[0])
-    assert (report.lost, report.overtaken, report.not_unique) == (1, 0, 3)
+    assert (report.lost, report.overtaken, report.renumbered, report.overlaps, report.not_unique) == (1, 0, 0, 0, 3)
     assert "3 messages of equal bodies" in str(report)
     assert script.check(["mail"], ["mail"], key=tuple).ok
 
@@ -303,7 +334,10 @@ def test_what_an_interrupt_cut_short_is_not_judged(script: Script) -> None:
     script.puts("A", "again", 1, 10)  # so x did leave
     with pytest.raises(KeyboardInterrupt):
         script.call("C", script.queue.get, stop, (11, 12))  # it may have w
-    script.gets("B", "y", 2, 13)
+    last = script.gets("B", "y", 2, 13)
+    with pytest.raises(KeyboardInterrupt):
+        script.call("B", lambda: script.queue.nack(last), stop, (14, 15))
+    script.gets("B", "y", 2, 16, deliveries=2)  # so it did go back
     assert script.check("perhaps", "again", "w", "y", "z").ok
     assert script.check("again", "w", "y", "z").ok
     assert script.check("again", "y", "z").lost == 1

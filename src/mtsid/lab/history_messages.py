@@ -160,7 +160,7 @@ class Messages:
         first = np.flatnonzero(self.got_deliveries == 1)
         got = checks.first_by(self.got[first], self.got_called[first], self.size)
         mine = np.flatnonzero(group_of >= 0)
-        until = np.where(got == FOREVER, gone, np.minimum(got, self.ended))[mine]
+        until = np.where(got == FOREVER, gone, got)[mine]
 
         again = np.flatnonzero(group_of[self.returned] >= 0)
         body = self.returned[again]
@@ -176,7 +176,7 @@ class Messages:
             np.concatenate([mine, body]),
             np.concatenate([self.put_of[mine], self.put_of[body]]),
             np.concatenate([np.full(len(mine), ALWAYS), self.returned_at[again]]),
-            np.concatenate([until, np.minimum(following, self.ended[body])]),
+            np.concatenate([until, following]),
         )
 
 

@@ -185,7 +185,7 @@ class RecordedQueue(Generic[T]):
         try:
             self.queue.ack(message)
         except BaseException as error:
-            self._failed(error, [body], called)
+            self._failed(error, [body])
             raise
         self._local.track.left.extend((body, called))
 
@@ -202,7 +202,7 @@ class RecordedQueue(Generic[T]):
             self._local.track.refused += 1
             raise
         except BaseException as error:
-            self._failed(error, bodies, called)
+            self._failed(error, bodies)
             raise
         self._left(bodies, called)
 
@@ -215,7 +215,7 @@ class RecordedQueue(Generic[T]):
             self._left(error.discarded, called)
             raise
         except BaseException as error:
-            self._failed(error, [body], called)
+            self._failed(error, [body])
             raise
         self._local.track.returns.extend((body, message.deliveries, self._clock()))
 
@@ -254,7 +254,7 @@ class RecordedQueue(Generic[T]):
     def _left(self, bodies: Sequence[T], called: int) -> None:
         self._local.track.left.extend([part for body in bodies for part in (body, called)])
 
-    def _failed(self, error: BaseException, bodies: list[T], called: int | None = None, gets: int = 0) -> None:
+    def _failed(self, error: BaseException, bodies: list[T], gets: int = 0) -> None:
         """Record a call that raised. An `Exception` changed nothing; an interrupt may have come after the deed."""
         track = self._local.track
         if isinstance(error, Exception):
@@ -262,8 +262,6 @@ class RecordedQueue(Generic[T]):
             return
         track.unsure.extend(bodies)
         track.interrupted += gets
-        if called is not None:
-            self._left(bodies, called)  # whoever holds the number now may have it rightly
 
 
 def _body(message: Any) -> Any:
