@@ -274,8 +274,8 @@ def test_what_was_overtaken_and_lost_afterwards_is_both(script: Script) -> None:
 
 
 def test_another_threads_clock_readings_do_not_touch_a_producers_order(script: Script) -> None:
-    script.puts("A", "others", 9, 1, 50)
     line_up(script, "w")
+    script.puts("A", "others", 9, 1, 50)
     for n, body in enumerate("xy"):
         script.puts("B", body, n, 10 + n)
     script.gets("C", "y", 1, 60)

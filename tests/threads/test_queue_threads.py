@@ -11,35 +11,27 @@ from typing import Any
 import pytest
 
 from mtsid import Empty, Full, MessageQueue, NotInUse, ShutDown, Stale
+from mtsid.lab import RecordedQueue, Recorder
 
 Threads = Callable[..., None]
 Payload = tuple[int, int]  # producer, sequence
 EACH = 2000
 
 
-def rising_per_producer(payloads: list[Payload]) -> bool:
-    latest: dict[int, int] = {}
-    for producer, sequence in payloads:
-        if latest.get(producer, -1) >= sequence:
-            return False
-        latest[producer] = sequence
-    return True
-
-
 def every_payload(producers: int, each: int = EACH) -> list[Payload]:
     return [(producer, sequence) for producer in range(producers) for sequence in range(each)]
 
 
-def end(queue: MessageQueue[Payload]) -> None:
+def end(queue: RecordedQueue[Payload]) -> None:
     queue.shutdown()
 
 
-def produce_singly(queue: MessageQueue[Payload], me: int) -> None:
+def produce_singly(queue: RecordedQueue[Payload], me: int) -> None:
     for sequence in range(EACH):
         queue.put((me, sequence))
 
 
-def produce_in_bulk(queue: MessageQueue[Payload], me: int) -> None:
+def produce_in_bulk(queue: RecordedQueue[Payload], me: int) -> None:
     chance, sequence = random.Random(me), 0
     while sequence < EACH:
         count = min(chance.randint(1, queue.maxsize), EACH - sequence)
@@ -48,13 +40,12 @@ def produce_in_bulk(queue: MessageQueue[Payload], me: int) -> None:
         sequence += count
 
 
-def consume(queue: MessageQueue[Payload], got: list[Payload], take: Callable[[], list[Any]]) -> None:
+def consume(queue: RecordedQueue[Payload], take: Callable[[], list[Any]]) -> None:
     while True:
         try:
             messages = take()
         except ShutDown:
             return
-        got += [message.body for message in messages]
         for message in messages:
             queue.ack(message)
 
@@ -65,30 +56,32 @@ def consume(queue: MessageQueue[Payload], got: list[Payload], take: Callable[[],
 def test_nothing_is_lost_or_doubled_and_each_producers_order_is_kept(
     pairs: int, maxsize: int, produce: Callable[..., None], run_threads: Threads
 ) -> None:
-    queue: MessageQueue[Payload] = MessageQueue(maxsize)
-    got: list[list[Payload]] = [[] for _ in range(pairs)]
+    recorder = Recorder()
+    queue = recorder.queue(MessageQueue(maxsize))
     producing = threading.Barrier(pairs, lambda: end(queue))  # by the last one
 
     def producer(me: int) -> None:
         produce(queue, me)
         producing.wait()
 
-    def consumer(mine: list[Payload], n: int) -> None:
-        consume(queue, mine, (lambda: queue.get_many(3)) if n % 2 else (lambda: [queue.get()]))
+    def consumer(n: int) -> None:
+        consume(queue, (lambda: queue.get_many(3)) if n % 2 else (lambda: [queue.get()]))
 
     run_threads(
         *[lambda n=n: producer(n) for n in range(pairs)],
-        *[lambda n=n: consumer(got[n], n) for n in range(pairs)],
+        *[lambda n=n: consumer(n) for n in range(pairs)],
     )
-    assert all(rising_per_producer(mine) for mine in got)
-    assert sorted(payload for mine in got for payload in mine) == every_payload(pairs)
+    history = recorder.check(expect_empty=True)
+    assert history.ok, str(history)
+    assert history.put == history.left == pairs * EACH
     assert queue.audit().free == maxsize
 
 
 @pytest.mark.parametrize("threads", [2, 4, 8])
 def test_returns_and_deletions_between(threads: int, run_threads: Threads) -> None:
     """Consumers send back half of what they get; an operator deletes; every message ends up in just one hand."""
-    queue: MessageQueue[Payload] = MessageQueue(50)
+    recorder = Recorder()
+    queue = recorder.queue(MessageQueue(50))
     settled: list[Payload] = []
     producing = threading.Barrier(threads // 2, lambda: end(queue))
 
@@ -127,6 +120,8 @@ def test_returns_and_deletions_between(threads: int, run_threads: Threads) -> No
         *[lambda n=n: consumer(n) for n in range(threads // 2)],
     )
     assert sorted(settled) == every_payload(threads // 2)
+    history = recorder.check(expect_empty=True)
+    assert history.ok, str(history)
     assert queue.audit().free == 50
 
 
