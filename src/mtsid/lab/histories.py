@@ -17,9 +17,13 @@ races would hide from the recorder. Two equal readings say nothing about which w
 
 Memory and order. Each thread writes to lists of its own, one `extend` an event, so that a signal handler or `__del__`
 that comes in between cannot tear an event apart; no lock is taken, and no thread sees what another one wrote before
-`check`. An event takes about 50 bytes (a put and a get about 200) and what it names stays alive with the recorder.
+`check`. An acquire or a release takes about 50 bytes, a message on its way through about 350, and what they name stays
+alive with the recorder.
 
-Costs, measured in one run beside the bare calls: docs/TESTING.md. The checks themselves: history_checks.py.
+Costs, on two busy cores of a virtual machine, CPython 3.11, medians of one run (`bench/bench_histories.py`): acquire and
+release 621 ns recorded, 40 bare, 477 with a dict of owners and a lock, in which threads would queue up; put, get and ack
+1.1 us recorded, 0.08 bare. So races are rarer beside a recorder than without it: run longer, or let threads do more
+between. A check of 10**6 events takes 0.4 s for ids and 1.0 s for messages. The checks themselves: history_checks.py.
 """
 
 from __future__ import annotations
