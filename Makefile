@@ -3,11 +3,14 @@
 #   PYTHON=python3.12 make test     another interpreter; .venv is made anew for it
 #   make soak SOAK=0.01             a hundredth of the whole soak
 #   make test ARGS="-k wrap -x"     further arguments for the tool behind the target
+#   SCALE=10 make sanitize          ten times the work, where a target has a SCALE
 #   MTSID_DEBUG=1 make test         the build switches of setup.py; a change of switch rebuilds
 
 PYTHON ?= python3
 ARGS ?=
 SOAK ?= 1
+
+SCALE ?= 1
 
 # Relative, so that a checkout path with spaces does no harm.
 VENV := .venv
@@ -23,7 +26,7 @@ BUILD_FILES := pyproject.toml setup.py
 # A mistyped PYTHON must not cost a rebuild.
 .PRECIOUS: $(VENV)/interpreter $(VENV)/switches
 .DEFAULT_GOAL := help
-.PHONY: help compare test stories schedules mutants residue bench lint format clean weak soak FORCE
+.PHONY: help compare test stories schedules mutants residue bench lint format clean weak soak sanitize FORCE
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -54,6 +57,9 @@ residue: $(VENV)/extra-test  ## show that nothing of the scheduled build is left
 soak: $(VENV)/extra-test  ## 10^9 native and 10^8 Python operations, checked; SOAK=0.01 for a hundredth
 	$(BIN)/python tools/soak.py $(SOAK)
 
+sanitize: $(VENV)/extra-test  ## run under Thread-, Address- and UBSanitizer (ARGS=thread: one; SCALE=10: longer)
+	$(BIN)/python -m stress --scale $(SCALE) $(ARGS)
+
 bench: $(VENV)/extra-bench  ## run the benchmarks; ratios within one run are what counts
 	$(BIN)/python -m pytest bench $(ARGS)
 
@@ -72,6 +78,8 @@ clean:  ## remove everything that was made: .venv, builds, caches
 	find src -name '*.egg-info' -prune -exec rm -rf {} +
 	find src -name '*.so' -delete
 	find src tests bench schedules weak tools docs -name __pycache__ -prune -exec rm -rf {} +
+
+	find src tests bench schedules stress tools docs -name __pycache__ -prune -exec rm -rf {} +
 
 # Runs each time and rewrites only what changed: the interpreter, the place of the checkout, the build switches.
 $(VENV)/interpreter $(VENV)/switches &: FORCE

@@ -87,6 +87,7 @@ static int mtsid_traverse(PyObject *self, visitproc visit, void *arg)
 static int mtsid_clear(PyObject *self)
 {
     mtsid_backlog *backlog = mtsid_backlog_in(self);
+    mtsid_monitor_alone(&backlog->monitor);
     for (uint64_t i = 0; i < backlog->used; i++) {
         mtsid_slot *slot = mtsid_slot_at(backlog, i);
         if (slot->body) {

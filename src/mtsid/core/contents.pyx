@@ -37,7 +37,7 @@ from mtsid.core.backlog cimport (
 )
 from mtsid.core.backlog_views cimport Places, Row, copy_rows, find_places
 from mtsid.core.message cimport Message
-from mtsid.core.monitor cimport monitor_enter, monitor_leave
+from mtsid.core.monitor cimport monitor_alone, monitor_enter, monitor_leave
 
 from mtsid.core.audit import Audit
 from mtsid.errors import NotInUse, Stale
@@ -75,6 +75,7 @@ cdef class Contents:
         # The bodies go into a list and with it: lists know how to fall apart without recursion (queues in
         # queues in queues).
         cdef list bodies = []
+        monitor_alone(&self.backlog.monitor)
         for i in range(self.backlog.used):
             slot = slot_at(&self.backlog, i)
             body = slot.body

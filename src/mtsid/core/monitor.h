@@ -11,6 +11,10 @@
  * what the child gets is whole. But a free-threaded mutex may have been handed to a thread that was about to enter and
  * is not in the child, so the child renews every mutex. (To take them all before the fork, as malloc does, would wait
  * for such a thread for ever: it cannot run while the world is stopped.)
+ *
+ * ThreadSanitizer sees what is compiled with it and what goes through the C library: a GIL, which is a pthread mutex, but
+ * neither CPython's one-byte mutex nor a stopped world. So in that build, and in no other, it is told: here a monitor's
+ * order begins, there it ends; and `mtsid_monitor_alone` says where nobody else can be inside any more.
  */
 #ifndef MTSID_MONITOR_H
 #define MTSID_MONITOR_H
@@ -28,11 +32,26 @@ static inline void mtsid_monitor_open(mtsid_monitor *monitor) { (void)monitor; }
 static inline void mtsid_monitor_close(mtsid_monitor *monitor) { (void)monitor; }
 static inline void mtsid_monitor_enter(mtsid_monitor *monitor) { MTSID_POINT(MTSID_LOCK, monitor); }
 static inline void mtsid_monitor_leave(mtsid_monitor *monitor) { MTSID_POINT(MTSID_UNLOCK, monitor); }
+static inline void mtsid_monitor_alone(mtsid_monitor *monitor) { (void)monitor; }
 
 #elif defined(Py_GIL_DISABLED)
 
 #include <pthread.h>
 #include <string.h>
+
+#ifdef __has_feature
+#if __has_feature(thread_sanitizer)
+#define MTSID_TELL_TSAN
+#endif
+#endif
+#if defined(__SANITIZE_THREAD__) || defined(MTSID_TELL_TSAN)
+#include <sanitizer/tsan_interface.h>
+#define MTSID_BEGINS(monitor) __tsan_acquire(&(monitor)->mutex)
+#define MTSID_ENDS(monitor) __tsan_release(&(monitor)->mutex)
+#else
+#define MTSID_BEGINS(monitor) ((void)(monitor))
+#define MTSID_ENDS(monitor) ((void)(monitor))
+#endif
 
 typedef struct mtsid_monitor {
     PyMutex mutex;
@@ -81,12 +100,16 @@ static inline void mtsid_monitor_close(mtsid_monitor *monitor)
 static inline void mtsid_monitor_enter(mtsid_monitor *monitor)
 {
     PyMutex_Lock(&monitor->mutex);
+    MTSID_BEGINS(monitor);
 }
 
 static inline void mtsid_monitor_leave(mtsid_monitor *monitor)
 {
+    MTSID_ENDS(monitor);
     PyMutex_Unlock(&monitor->mutex);
 }
+
+static inline void mtsid_monitor_alone(mtsid_monitor *monitor) { MTSID_BEGINS(monitor); }
 
 #else
 
@@ -96,6 +119,7 @@ static inline void mtsid_monitor_open(mtsid_monitor *monitor) { (void)monitor; }
 static inline void mtsid_monitor_close(mtsid_monitor *monitor) { (void)monitor; }
 static inline void mtsid_monitor_enter(mtsid_monitor *monitor) { (void)monitor; }
 static inline void mtsid_monitor_leave(mtsid_monitor *monitor) { (void)monitor; }
+static inline void mtsid_monitor_alone(mtsid_monitor *monitor) { (void)monitor; }
 
 #endif
 

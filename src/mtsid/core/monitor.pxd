@@ -9,3 +9,5 @@ cdef extern from "monitor.h":
     # The caller holds the GIL, or is attached where there is none.
     void monitor_enter "mtsid_monitor_enter"(Monitor*) noexcept
     void monitor_leave "mtsid_monitor_leave"(Monitor*) noexcept
+    # Says that no other thread can be inside, without entering: the last reference is going. For ThreadSanitizer alone.
+    void monitor_alone "mtsid_monitor_alone"(Monitor*) noexcept

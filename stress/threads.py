@@ -1,0 +1,398 @@
+"""Python threads on allocators and queues, with the collector at work beside them.
+
+Bodies are parcels of the native module and ids have a place on its desk: plain memory that only the owner touches. So
+ThreadSanitizer sees not only the library's own memory, but whether one owner's work is handed over to the next.
+"""
+
+from __future__ import annotations
+
+import gc
+import random
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+import mtsid
+from mtsid import v40
+from stress.program import report
+
+__all__ = ["run"]
+
+#: No scenario takes longer, unless something hangs.
+DEADLINE = 300
+
+
+def together(workers: list[Callable[[], int]]) -> int:
+    """Each in a thread, all off at once, the collector beside them; returns the sum. Raises what a worker raises."""
+    start = threading.Barrier(len(workers) + 1)
+    failures: list[BaseException] = []
+    counts: list[int] = []
+    done = threading.Event()
+
+    def guarded(worker: Callable[[], int]) -> None:
+        try:
+            start.wait(DEADLINE)
+            counts.append(worker())
+        except BaseException as error:
+            failures.append(error)
+
+    def collect() -> None:
+        start.wait(DEADLINE)
+        while not done.wait(0.003):
+            gc.collect()
+
+    threads = [threading.Thread(target=guarded, args=(worker,), daemon=True) for worker in workers]
+    collector = threading.Thread(target=collect, daemon=True)
+    deadline = time.monotonic() + DEADLINE
+    for thread in [collector, *threads]:
+        thread.start()
+    for thread in threads:
+        while thread.is_alive() and not failures and time.monotonic() < deadline:
+            thread.join(0.1)
+    done.set()
+    if failures:
+        raise failures[0]
+    if any(thread.is_alive() for thread in threads):
+        raise TimeoutError(f"not at an end after {DEADLINE} s")
+    collector.join()
+    return sum(counts)
+
+
+# Allocators -------------------------------------------------------------------------------------------------------
+
+
+def allocator(stress: Any, threads: int, rounds: int) -> int:
+    """Every verb, one id and many, and native threads on the same allocator; each id is signed for."""
+    ids = mtsid.Allocator(0, 1999, exclude=[5, 77, 1999])
+    desk = stress.Desk(2000)
+
+    def work(me: int) -> int:
+        chance = random.Random(me)
+        held: list[Any] = []
+        faults = 0
+        for n in range(rounds):
+            what = chance.randrange(8)
+            try:
+                if what < 2:
+                    held.append(np.array([ids.acquire()], np.uint32))
+                elif what == 2:
+                    held.append(ids.acquire_many(chance.randint(1, 40)))
+                elif what == 3:
+                    ids.reserve(wanted := chance.randrange(2000))
+                    held.append(np.array([wanted], np.uint32))
+                elif what == 4:
+                    some = np.array(sorted(chance.sample(range(100, 1900), 3)), np.uint32)
+                    ids.reserve_many(some)
+                    held.append(some)
+                elif held:
+                    mine = held.pop(chance.randrange(len(held)))
+                    faults += desk.gives(me, mine)
+                    if len(mine) == 1:
+                        ids.release(mine[0])
+                    else:
+                        ids.release_many(mine)
+                    continue
+                else:
+                    continue
+                faults += desk.took(me, held[-1])
+            except (mtsid.Exhausted, mtsid.InUse, ValueError):
+                pass
+            if n % 50 == 0:
+                _ = len(ids), ids.available, repr(ids)
+                assert all(int(id) in ids and ids.state(id) == "live" for id in (held[-1] if held else ()))
+        for mine in held:
+            faults += desk.gives(me, mine)
+            ids.release_many(mine)
+        assert not faults, f"{faults} faults"
+        return rounds
+
+    def natives() -> int:
+        operations, _, _, faults = stress.on_allocator(ids, desk, False, 2, 1001, rounds * 4, rounds)
+        assert not faults, f"{faults} faults"
+        return int(operations)
+
+    done = together([*[partial(work, me) for me in range(1, threads + 1)], natives])
+    ids._check()
+    assert (len(ids), desk.signed()) == (0, 0)
+    return done
+
+
+def few_ids(stress: Any, threads: int, rounds: int) -> int:
+    """Blocking for one of two ids, beside a native thread whose releases wake; some lose patience."""
+    ids = mtsid.Allocator(1, 2)
+    desk = stress.Desk(2)
+
+    def work(me: int) -> int:
+        faults = 0
+        for n in range(rounds):
+            try:
+                mine = np.array([ids.acquire(None if (n + me) % 3 else 0.0002) - 1], np.uint32)
+            except mtsid.Exhausted:
+                continue
+            faults += desk.took(me, mine) + desk.gives(me, mine)
+            ids.release(mine[0] + 1)
+        assert not faults, f"{faults} faults"
+        return rounds
+
+    def natives() -> int:
+        operations, _, _, faults = stress.on_allocator(ids, desk, False, 1, 1001, rounds, rounds)
+        assert not faults, f"{faults} faults"
+        return int(operations)
+
+    done = together([*[partial(work, me) for me in range(1, threads + 1)], natives])
+    assert (len(ids), desk.signed()) == (0, 0)
+    return done
+
+
+def resets(stress: Any, threads: int, rounds: int) -> int:
+    """Who is reset away is told so by his release; no id comes back twice."""
+    ids = mtsid.Allocator(1, 500)
+
+    def work() -> int:
+        for _ in range(rounds):
+            try:
+                ids.release_many(ids.acquire_many(7))
+                ids.release(ids.acquire())
+            except (mtsid.NotInUse, mtsid.Exhausted):
+                pass
+        return rounds
+
+    def reset() -> int:
+        for _ in range(rounds // 10):
+            got = ids.reset().tolist()
+            assert len(set(got)) == len(got)
+        return rounds // 10
+
+    done = together([*[work] * (threads - 1), reset])
+    ids.reset()
+    ids._check()
+    return done
+
+
+# Queues -----------------------------------------------------------------------------------------------------------
+
+
+def traffic(stress: Any, threads: int, rounds: int, maxsize: int, at_once: bool) -> int:
+    """Every verb of a queue: producers, consumers that return some, an operator who looks and deletes, the end."""
+    queue: mtsid.MessageQueue[Any] = mtsid.MessageQueue(maxsize)
+    pairs = max(1, threads // 2)
+    parcels = [[stress.Parcel((me, n, [])) for n in range(rounds)] for me in range(pairs)]
+    producing = threading.Semaphore(0)
+    entered: list[Any] = []
+    left: list[Any] = []
+
+    def put(me: int) -> int:
+        chance = random.Random(me)
+        priorities = ["urgent", "normal", "non-urgent"]
+        n = 0
+        try:
+            while n < rounds:
+                some: list[Any] = parcels[me][n : n + chance.choice([1, 1, 1, 2, 5])][:maxsize]
+                for parcel in some:  # written by the producer; the monitor hands it over
+                    parcel.took(me + 1)
+                    parcel.gives(me + 1)
+                priority: Any = chance.choice(priorities)
+                if len(some) == 1:
+                    queue.put(some[0], priority=priority)
+                else:
+                    queue.put_many(some, priority=priority)
+                entered.extend(some)
+                n += len(some)
+        except mtsid.ShutDown:
+            pass
+        finally:
+            producing.release()
+        return n
+
+    def get(me: int) -> int:
+        chance = random.Random(me)
+        done = 0
+        while True:
+            try:
+                if chance.randrange(3):
+                    messages = [queue.get(timeout=chance.choice([None, 0.0005, 5]))]
+                else:
+                    messages = queue.get_many(4)
+            except mtsid.Empty:
+                continue
+            except mtsid.ShutDown:
+                return done
+            done += len(messages)
+            bodies = [message.body for message in messages]
+            # An operator may delete it meanwhile, but touches nothing of it; so the place is ours until we settle.
+            assert all(parcel.took(me) for parcel in bodies)
+            assert all(parcel.gives(me) for parcel in bodies)
+            if len(messages) > 1:
+                gone: Sequence[Any] = ()
+                try:
+                    queue.ack_many(messages)
+                except mtsid.NotInUse as error:
+                    gone = error.refused
+                left.extend(message.body for message in messages if message not in gone)
+                continue
+            try:
+                if chance.random() < 0.3:
+                    queue.nack(messages[0])
+                else:
+                    queue.ack(messages[0])
+                    left.append(bodies[0])
+            except mtsid.Stale:
+                pass
+            except mtsid.ShutDown as end:
+                left.extend(end.discarded)
+
+    def operate() -> int:
+        chance = random.Random(99)
+        looks = 0
+        ended = 0
+        while ended < pairs:
+            ended += producing.acquire(blocking=False)
+            number = chance.randint(1, maxsize)
+            try:
+                if chance.random() < 0.1:
+                    left.append(queue.delete(number))
+                else:
+                    assert isinstance(queue.peek(number).what, tuple)
+            except mtsid.NotInUse:
+                pass
+            audit = queue.audit()
+            assert audit.free + audit.waiting + audit.in_flight == maxsize
+            assert len(queue.snapshot()) <= maxsize
+            assert len(queue) <= maxsize
+            _ = queue.qsize(), queue.in_flight(), queue.full(), queue.empty(), repr(queue), gc.get_referents(queue)
+            looks += 1
+            if at_once and looks == 100 + rounds // 50:
+                break
+        left.extend(queue.shutdown(immediate=at_once))
+        queue.join()
+        return looks
+
+    done = together(
+        [
+            *[partial(put, me) for me in range(pairs)],
+            *[partial(get, me) for me in range(101, 101 + pairs)],
+            operate,
+        ]
+    )
+    assert queue.audit().free == maxsize
+    assert sorted(map(id, left)) == sorted(map(id, entered)), f"{len(entered)} entered, {len(left)} left"
+    return done
+
+
+def one_delivery(stress: Any, threads: int, rounds: int) -> int:
+    """All threads settle the same deliveries: each is settled once."""
+    queue: mtsid.MessageQueue[Any] = mtsid.MessageQueue(rounds)
+    queue.put_many([stress.Parcel(n) for n in range(rounds)])
+    messages = queue.get_many(rounds)
+    settled: list[int] = []
+
+    def settle(verb: Callable[[Any], object]) -> int:
+        for message in messages:
+            try:
+                verb(message)
+            except mtsid.Stale:
+                continue
+            settled.append(message.body.what)
+        return rounds
+
+    def bulk(message: Any) -> None:
+        try:
+            queue.ack_many([message])
+        except mtsid.NotInUse as error:
+            raise mtsid.Stale("settled", id=message.mtsid) from error
+
+    done = together([partial(settle, [queue.ack, queue.nack, bulk][n % 3]) for n in range(threads)])
+    assert sorted(settled) == list(range(rounds))
+    queue.audit()
+    return done
+
+
+def births_and_deaths(stress: Any, threads: int, rounds: int) -> int:
+    """Queues and allocators that come and go, in cycles through their own bodies, for the collector to find."""
+
+    def work(me: int) -> int:
+        for n in range(rounds // 3):
+            queue: mtsid.MessageQueue[Any] = mtsid.MessageQueue(300)
+            queue.put_many([queue, stress.Parcel([queue]), n])
+            message = queue.get()
+            queue.put((message, queue))
+            del message
+            ids = mtsid.Allocator(1, 40)
+            ids.acquire_many(3)
+            if n % 3 == 0:
+                queue.shutdown(immediate=True)
+        return rounds // 3
+
+    return together([partial(work, me) for me in range(threads)])
+
+
+def old_version(stress: Any, threads: int, rounds: int) -> int:
+    """4.0 may hand out a number twice, but not touch memory wrongly: what it answers is not looked at."""
+    done = 0
+    for defect in [*v40.queue.DEFECTS]:
+        queue: Any = v40.MessageQueue(20, defect=defect)
+
+        def work(me: int, queue: Any = queue) -> int:
+            chance = random.Random(me)
+            for n in range(rounds // 4):
+                try:
+                    what = chance.randrange(10)
+                    if what < 3:
+                        queue.put((me, n), False)
+                    elif what == 3:
+                        queue.put_many([n, n], False)
+                    elif what < 7:
+                        queue.ack(queue.get(False))
+                    elif what == 7:
+                        queue.nack(queue.get(False))
+                    elif what == 8:
+                        queue.delete(chance.randint(1, 20))
+                    else:
+                        queue.peek(chance.randint(1, 20)), queue.snapshot(), len(queue)
+                except mtsid.MtsidError:
+                    pass
+            return rounds // 4
+
+        done += together([partial(work, me) for me in range(threads)])
+    for defect in [*v40.allocator.DEFECTS]:
+        ids: Any = v40.Allocator(1, 20, defect=defect)
+
+        def take(me: int, ids: Any = ids) -> int:
+            for _ in range(rounds // 4):
+                try:
+                    id = ids.acquire()
+                    ids.release(id)
+                    ids.release_many(ids.acquire_many(2))
+                except mtsid.MtsidError:
+                    pass
+            return rounds // 4
+
+        done += together([partial(take, me) for me in range(threads)])
+    return done
+
+
+def run(stress: Any, scale: float) -> None:
+    """Every scenario with 2, 4 and 8 threads."""
+    sys.setswitchinterval(1e-5)  # with a GIL, threads must change often to meet at all
+    rounds = int(1200 * scale)
+    scenarios: list[tuple[str, Callable[[int], int]]] = [
+        ("Allocator: every verb, native threads beside", lambda n: allocator(stress, n, rounds)),
+        ("Allocator: few ids, waiting", lambda n: few_ids(stress, n, rounds)),
+        ("Allocator: reset", lambda n: resets(stress, n, rounds)),
+        ("MessageQueue(1): every verb", lambda n: traffic(stress, n, rounds // 2, 1, False)),
+        ("MessageQueue(7): every verb", lambda n: traffic(stress, n, rounds, 7, False)),
+        ("MessageQueue(400): every verb", lambda n: traffic(stress, n, rounds, 400, False)),
+        ("MessageQueue(400): shut down at once", lambda n: traffic(stress, n, 20 * rounds, 400, True)),
+        ("MessageQueue: one delivery, many hands", lambda n: one_delivery(stress, n, rounds)),
+        ("queues that come and go", lambda n: births_and_deaths(stress, n, rounds)),
+        ("4.0, every defect", lambda n: old_version(stress, n, rounds)),
+    ]
+    for name, scenario in scenarios:
+        for threads in (2, 4, 8):
+            begun = time.monotonic()
+            report(name, threads, scenario(threads), time.monotonic() - begun)
