@@ -13,12 +13,12 @@ cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING
 from cpython.buffer cimport PyBUF_C_CONTIGUOUS, PyBuffer_Release, PyObject_GetBuffer
 from cpython.object cimport PyObject
-from cpython.ref cimport Py_DECREF
+from cpython.ref cimport Py_DECREF, Py_INCREF
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc
 
 from mtsid.core.arguments cimport as_integer, as_offsets, as_range, as_timeout, has_duplicate, shown
-from mtsid.core.atomic cimport load_acquire, store_release, thread_yield
+from mtsid.core.atomic cimport load_acquire, store_release, thread_yield, word
 from mtsid.core.bitmap cimport (
     BUSY,
     EXHAUSTED,
@@ -63,15 +63,23 @@ cdef extern from *:
     bint GIL "MTSID_GIL"
 
 
-cdef object numpy = None
+cdef word numpy_module  # a PyObject*, kept for good; zeroed, as all static memory
+
+
+cdef object get_numpy():
+    """numpy, imported at the first bulk call; two threads that come first store the same."""
+    cdef uint64_t address = load_acquire(&numpy_module)  # N1
+    if address:
+        return <object> <PyObject*> <size_t> address
+    import numpy
+    Py_INCREF(numpy)
+    store_release(&numpy_module, <uint64_t> <size_t> <PyObject*> numpy)  # N0
+    return numpy
 
 
 cdef object new_array(uint64_t length):
-    """A fresh uint32 array; numpy is imported at the first bulk call."""
-    global numpy
-    if numpy is None:
-        import numpy as module
-        numpy = module
+    """A fresh uint32 array."""
+    numpy = get_numpy()
     return numpy.empty(length, numpy.uint32)
 
 
@@ -426,7 +434,7 @@ cdef class Allocator:
                 arrays[len(arrays) - 1] = array[:got]
         if len(arrays) == 1:
             return arrays[0]
-        return numpy.concatenate(arrays) if arrays else new_array(0)
+        return get_numpy().concatenate(arrays) if arrays else new_array(0)
 
     # Views -----------------------------------------------------------------------------------------------------------
 

@@ -33,6 +33,7 @@ cdef class Contents:
     cdef int64_t key_of(self, object key, uint64_t* receipt) except? -1
     cdef object refusal(self, object key)
     cdef uint64_t waiting_now(self) noexcept
+    cdef uint64_t in_flight_now(self) noexcept
     cdef uint64_t live(self) noexcept
     cdef uint64_t room(self) noexcept
     cdef bytes rows(self)

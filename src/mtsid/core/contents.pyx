@@ -199,13 +199,18 @@ cdef class Contents:
         """How many messages wait."""
         return self.waiting_now()
 
-    def in_flight(self) -> int:
-        """How many messages were got and not settled yet."""
+    @cython.final
+    cdef uint64_t in_flight_now(self) noexcept:
+        """How many messages are in flight."""
         cdef uint64_t count
         monitor_enter(&self.backlog.monitor)
         count = self.backlog.in_flight
         monitor_leave(&self.backlog.monitor)
         return count
+
+    def in_flight(self) -> int:
+        """How many messages were got and not settled yet."""
+        return self.in_flight_now()
 
     def __len__(self) -> int:
         """How many messages are in the queue, waiting and in flight."""
@@ -273,7 +278,9 @@ cdef class Contents:
         cdef bytes seen
         cdef bint enough = False
         while not enough:
+            monitor_enter(&self.backlog.monitor)
             used = self.backlog.used + 16
+            monitor_leave(&self.backlog.monitor)
             seen = bytes(used)
             memset(&places, 0, sizeof(places))
             monitor_enter(&self.backlog.monitor)
@@ -299,9 +306,13 @@ cdef class Contents:
         self.audit()
 
     def __repr__(self) -> str:
+        cdef bint closed
+        monitor_enter(&self.backlog.monitor)
+        closed = self.backlog.closed
+        monitor_leave(&self.backlog.monitor)
         return (
             f"<{type(self).__module__}.{type(self).__qualname__} of {self.backlog.capacity}: {self.qsize()} waiting, "
-            f"{self.in_flight()} in flight{', shut down' if self.backlog.closed else ''}>"
+            f"{self.in_flight()} in flight{', shut down' if closed else ''}>"
         )
 
     def __reduce_ex__(self, protocol):

@@ -347,7 +347,7 @@ cdef class QueueVerbs(Contents):
             return 0
         if code == CLOSED:
             raise ShutDown("the queue was shut down, and nothing is left in it")
-        in_flight = self.backlog.in_flight
+        in_flight = self.in_flight_now()
         raise Empty(
             f"nothing is waiting ({in_flight} in flight): put a message, or wait longer", in_flight=in_flight
         )

@@ -40,15 +40,11 @@ from mtsid.v40.pool cimport (
 
 from mtsid.errors import Exhausted, InUse, NotInUse
 
-cdef object numpy = None
-
 
 cdef object get_numpy():
     """numpy, imported at the first bulk call or view."""
-    global numpy
-    if numpy is None:
-        import numpy as module
-        numpy = module
+    import numpy
+
     return numpy
 
 
@@ -344,7 +340,8 @@ cdef class Allocator:
 
     def __iter__(self):
         """The live ids, rising; a twin once for each of its holders."""
-        holders = get_numpy().frombuffer(self.holders(), "uint32")
+        numpy = get_numpy()
+        holders = numpy.frombuffer(self.holders(), "uint32")
         live = numpy.nonzero(holders)[0]
         return iter((numpy.repeat(live, holders[live]) + self.first).tolist())
 
