@@ -72,7 +72,7 @@ def test_a_queue_without_memory_loses_and_invents_nothing(verb: str, arguments: 
         elif verb == "get_many":
             assert [message.body for message in result] == ["first"]
         queue.audit()
-    assert failed
+    assert failed or verb == "get"  # a Message may come from a free list
 
 
 def test_a_put_without_memory_for_its_number_leaves_the_queue_as_it_was_and_its_payload_alone() -> None:

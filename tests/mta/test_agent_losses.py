@@ -123,26 +123,6 @@ def test_a_long_outage_logs_pairs_one_interval_apart_and_ends_in_a_report_at_the
     assert len(mta.log) == 8
 
 
-@pytest.mark.parametrize("version", VERSIONS)
-def test_a_link_that_cycles_up_and_down_each_minute_does_not_return_mail_before_24_hours(
-    version: Version, agent: Agents
-) -> None:
-    mta = agent(version)
-    entry = mta.submit(0.0, "a")
-    mta.link_down(0.0)
-    day = 24 * 60
-    for minute in range(day + 1):
-        now = 60.0 * minute
-        mta.wake(now)
-        if minute:
-            assert isinstance(mta.take_actions()[-1], Connect)  # RTS recovery: one minute after the last link_up
-            assert (entry.way, mta.state()) == (None, SessionState.OPENING)
-            mta.link_down(now)
-        mta.link_up(now)
-    assert (entry.way, entry.left_at, len(mta)) == (Way.RETRIES, 24 * 3600.0, 0)
-    assert (mta.log.counts[4284], mta.log.counts[4287]) == (day + 1, day + 1)
-
-
 def test_a_first_open_that_fails_is_not_yet_a_retry(agent: Agents) -> None:
     mta = agent(open_retries=1)
     entry = mta.submit(0.0, "a")
@@ -153,14 +133,32 @@ def test_a_first_open_that_fails_is_not_yet_a_retry(agent: Agents) -> None:
     assert (entry.way, entry.left_at, len(mta)) == (Way.RETRIES, INTERVAL, 0)
 
 
-def test_a_loss_of_an_association_that_stood_is_not_a_failed_open(agent: Agents) -> None:
+def test_a_first_loss_of_an_association_that_stood_is_not_yet_a_retry(agent: Agents) -> None:
     mta = agent(open_retries=1)
     entry = mta.submit(0.0, "a")
+    handle = mta.stand(0.0)
+    mta.one(Transfer)
+    mta.receive(5 * INTERVAL, handle, P.DISCONNECT_INDICATION)  # what it waited before is no row of failures
+    assert (ways(entry), mta.state()) == ([None], SessionState.RETRY)
+    mta.wake(6 * INTERVAL)
+    mta.answer(6 * INTERVAL, Connect, P.DISCONNECT_INDICATION)
+    assert (entry.way, entry.left_at, len(mta)) == (Way.RETRIES, 6 * INTERVAL, 0)
+
+
+def test_a_later_loss_of_an_association_that_stood_and_carried_nothing_counts_as_a_failed_open_does(
+    agent: Agents,
+) -> None:
+    mta = agent(open_retries=2)
+    entry = mta.submit(0.0, "a")
     mta.answer(0.0, Connect, P.DISCONNECT_INDICATION)
-    mta.wake(INTERVAL)
-    handle = mta.stand(INTERVAL)
-    mta.receive(601.0, handle, P.DISCONNECT_INDICATION)
-    assert (entry.way, mta.state()) == (None, SessionState.RETRY)
+    for opened, lost in ((INTERVAL, 601.0), (1201.0, 1202.0)):
+        assert ways(entry) == [None]
+        mta.wake(opened)
+        handle = mta.stand(opened)
+        mta.one(Transfer)
+        assert ways(entry) == [None]
+        mta.receive(lost, handle, P.DISCONNECT_INDICATION)
+    assert (entry.way, entry.left_at, len(mta)) == (Way.RETRIES, 1202.0, 0)
 
 
 def test_link_up_shortens_the_wait_to_the_recovery_and_never_lengthens_it(agent: Agents) -> None:

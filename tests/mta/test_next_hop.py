@@ -1,4 +1,7 @@
-"""The queue to one next hop: its messages and their numbers, deferral, the collision, non-delivery."""
+"""The queue to one next hop: its messages and their numbers, deferral, the collision.
+
+Non-delivery: test_non_delivery.py.
+"""
 
 from __future__ import annotations
 
@@ -38,12 +41,6 @@ def waits_until(hop: NextHop[str]) -> float | None:
 
 def ways(*entries: Entry[str]) -> list[Way | None]:
     return [entry.way for entry in entries]
-
-
-def fail(hop: NextHop[str], times: int, now: float) -> None:
-    """Let so many retries fail, from `now` on and one interval of the default policy apart: each counts."""
-    for number in range(times):
-        hop.failed(now + 600.0 * number)
 
 
 def twins(left: list[Entry[str]] | None = None, **policy: Any) -> tuple[NextHop[str], Entry[str], Entry[str]]:
@@ -380,154 +377,6 @@ def test_a_number_shared_by_three_is_held_until_two_have_left() -> None:
     assert made.take(5.0) == Collision(5.0, number, 2)
     made.delete(6.0, number)
     assert taken(made, 7.0).body is three[2]
-
-
-# Non-delivery
-
-
-def test_messages_are_returned_after_their_own_open_retries() -> None:
-    left: list[Entry[str]] = []
-    north = hop(left=left, open_retries=3)
-    early = enter(north, 0.0, "early")
-    fail(north, 1, 600.0)
-    late = enter(north, 700.0, "late")
-    fail(north, 1, 1200.0)
-    assert ways(early, late) == [None, None]
-    fail(north, 1, 1800.0)
-    assert ways(early, late) == [Way.RETRIES, None]
-    fail(north, 1, 2400.0)
-    assert ways(early, late) == [Way.RETRIES, Way.RETRIES]
-    assert (early.left_at, late.left_at, left, len(north.queue)) == (1800.0, 2400.0, [early, late], 0)
-
-
-def test_a_default_policy_returns_mail_at_the_144th_failed_open() -> None:
-    north = hop()
-    entry = enter(north, 0.0, "a")
-    north.first_failure(0.0)
-    fail(north, 143, 600.0)
-    assert entry.way is None
-    fail(north, 1, 24 * 3600.0)
-    assert entry.way is Way.RETRIES
-    assert entry.left_at == 24 * 3600.0
-
-
-def test_at_most_one_failure_an_interval_is_counted() -> None:
-    north = hop(open_retries=3)
-    entry = enter(north, 0.0, "a")
-    fail(north, 1, 10.0)
-    for now in (10.0, 70.0, 609.9):
-        north.failed(now)
-    fail(north, 1, 610.0)
-    for now in (610.0, 1209.9):
-        north.failed(now)
-        assert ways(entry) == [None]
-    north.failed(1210.0)
-    assert (entry.way, entry.left_at) == (Way.RETRIES, 1210.0)
-
-
-def test_the_interval_counts_from_the_last_failure_that_counted() -> None:
-    north = hop(open_retries=2)
-    entry = enter(north, 0.0, "a")
-    for now in (0.0, 599.0, 700.0):  # the second does not count, and does not put the third off
-        assert ways(entry) == [None]
-        north.failed(now)
-    assert (entry.way, entry.left_at) == (Way.RETRIES, 700.0)
-
-
-def test_another_interval_counts_its_own_failures() -> None:
-    north = hop(open_retries=2, open_interval=5.0)
-    entry = enter(north, 0.0, "a")
-    for now in (0.0, 4.9):
-        north.failed(now)
-        assert ways(entry) == [None]
-    north.failed(5.0)
-    assert (entry.way, entry.left_at) == (Way.RETRIES, 5.0)
-
-
-def test_a_first_failure_is_not_counted_and_begins_the_interval() -> None:
-    north = hop(open_retries=1)
-    entry = enter(north, 0.0, "a")
-    north.first_failure(0.0)
-    north.failed(599.9)
-    north.first_failure(599.9)
-    north.failed(600.0)
-    north.failed(1199.8)
-    assert ways(entry) == [None]
-    north.failed(1199.9)
-    assert (entry.way, entry.left_at) == (Way.RETRIES, 1199.9)
-
-
-def test_a_collision_begins_the_interval_and_one_each_minute_counts_once_an_interval() -> None:
-    made, older, younger = twins(open_retries=2)
-    for minute in range(20):
-        made.take(60.0 * minute)
-        assert ways(older, younger) == [None, None]
-    made.take(1200.0)
-    assert ways(older, younger) == [Way.RETRIES, Way.RETRIES]
-    assert made.shutdowns == 21
-
-
-def test_all_that_went_through_as_many_are_returned_together_and_no_other() -> None:
-    north = hop(open_retries=2)
-    early = [enter(north, 0.0, body) for body in "abc"]
-    fail(north, 1, 600.0)
-    late = [enter(north, 601.0, body) for body in "de"]
-    fail(north, 1, 1200.0)
-    assert ways(*early, *late) == [Way.RETRIES] * 3 + [None] * 2
-
-
-def test_an_acknowledged_transfer_starts_the_count_anew() -> None:
-    north = hop(open_retries=3)
-    first, second = enter(north, 0.0, "a"), enter(north, 0.0, "b")
-    fail(north, 2, 600.0)
-    north.acknowledge(1201.0, taken(north, 1201.0))
-    fail(north, 2, 1800.0)
-    assert ways(first, second) == [Way.DELIVERED, None]
-    fail(north, 1, 3000.0)
-    assert ways(first, second) == [Way.DELIVERED, Way.RETRIES]
-
-
-def test_even_the_acknowledgement_of_a_deleted_message_starts_the_count_anew() -> None:
-    north = hop(open_retries=2)
-    gone, kept = enter(north, 0.0, "a"), enter(north, 0.0, "b")
-    fail(north, 1, 600.0)
-    receipt = taken(north, 601.0)
-    north.delete(602.0, gone.mtsid)
-    north.acknowledge(603.0, receipt)
-    fail(north, 1, 1200.0)
-    assert kept.way is None
-    fail(north, 1, 1800.0)
-    assert kept.way is Way.RETRIES
-
-
-def test_a_deferred_message_has_the_same_patience_from_its_time_on() -> None:
-    north = hop(open_retries=2)
-    late, other = enter(north, 0.0, "late", not_before=1000.0), enter(north, 0.0, "other")
-    fail(north, 2, 601.0)
-    assert ways(other, late) == [Way.RETRIES, None]
-    north.failed(2199.9)
-    assert late.way is None
-    north.failed(2799.9)
-    assert late.way is Way.RETRIES
-    assert late.left_at == 2799.9
-
-
-def test_a_deferred_messages_patience_ends_to_the_second() -> None:
-    north = hop(open_retries=2)
-    late = enter(north, 0.0, "late", not_before=1000.0)
-    for now in (1000.0, 1600.0):
-        north.failed(now)
-        assert ways(late) == [None]
-    north.failed(2200.0)  # 1,000 s and two intervals
-    assert (late.way, late.left_at) == (Way.RETRIES, 2200.0)
-
-
-def test_a_deferred_message_set_aside_can_be_returned() -> None:
-    north = hop(open_retries=1)
-    late = enter(north, 0.0, "late", not_before=10.0)
-    assert north.take(0.0) is None
-    north.failed(610.0)
-    assert (late.way, north.deferred_until, north.take(700.0), len(north.queue)) == (Way.RETRIES, None, None, 0)
 
 
 # The session's turns

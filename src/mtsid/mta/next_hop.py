@@ -74,9 +74,7 @@ class NextHop(Generic[B]):
         self._deferred: list[tuple[float, int, Any, Entry[B]]] = []  # heap: in flight, waiting for their time
         self._deferrals = 0
         self._failures = 0  # failed opens, ever
-        self._counted_to: float | None = (
-            None  # up to when, in a row of failures; None: the last transfer was acknowledged
-        )
+        self._counted_to: float | None = None  # in a row of failures: until when they are counted; None: in no row
         self._forgiven = 0  # their count at the last acknowledged transfer
         self._on_left = on_left
 
@@ -113,7 +111,7 @@ class NextHop(Generic[B]):
 
     def enter(self, now: float, entry: Entry[B], priority: Priority) -> None:
         """Enter a message. A full queue returns it to its sender at once: its `way` is then QUEUE_FULL."""
-        entry.failures_before = self._failures
+        entry.failures_before = self._failures + self._uncounted(now)
         try:
             entry.mtsid = self.queue.put(entry, False, priority=priority)
         except Full:
@@ -209,16 +207,13 @@ class NextHop(Generic[B]):
         """
         if self._counted_to is None:
             self._counted_to = now
-        interval = self._policy.open_interval
-        intervals = math.floor(
-            (now - self._counted_to) / interval + 1e-9
-        )  # opens that come by the clock come just at it
-        self._counted_to += intervals * interval
+        intervals = self._uncounted(now)
+        self._counted_to += intervals * self._policy.open_interval
         self._failures += intervals
         retries = self._policy.open_retries
         if self._failures - self._forgiven < retries:
             return
-        patience = retries * interval
+        patience = retries * self._policy.open_interval
         due = []
         for entry in self._entries.values():
             if self._failures - max(entry.failures_before, self._forgiven) < retries:
@@ -230,6 +225,13 @@ class NextHop(Generic[B]):
                 self.delete(now, entry.mtsid, Way.RETRIES)
 
     # Inside
+
+    def _uncounted(self, now: float) -> int:
+        """Return how many whole intervals of the present row have passed and not been counted yet."""
+        if self._counted_to is None:
+            return 0
+        # Opens that come by the clock come just at an interval's end.
+        return math.floor((now - self._counted_to) / self._policy.open_interval + 1e-6)
 
     def _next_receipt(self, now: float) -> Any:
         """Take the next message whose time has come, setting aside those whose time has not; None: there is none."""

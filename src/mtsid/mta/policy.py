@@ -11,6 +11,7 @@ from dataclasses import dataclass, fields
 __all__ = ["Policy"]
 
 LARGEST = 65535  # of what the MTA keeps a list of
+SHORTEST = 0.001  # seconds
 LONGEST = 10**12  # seconds, or what is counted: beyond that a float no longer tells milliseconds
 
 
@@ -41,6 +42,8 @@ class Policy:
                 raise ValueError(f"{field.name} must be positive and finite, not {value!r}")
             if field.type == "int" and not isinstance(value, int):
                 raise TypeError(f"{field.name} must be a whole number, not {value!r}")
+            if value < SHORTEST:
+                raise ValueError(f"{field.name} must be at least {SHORTEST}, not {value!r}")
             if value > LONGEST:
                 raise ValueError(f"{field.name} must be at most {LONGEST:,}, not {value!r}")
         for name in ("associations", "control_blocks"):
