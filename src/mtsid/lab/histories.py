@@ -20,10 +20,10 @@ that comes in between cannot tear an event apart; no lock is taken, and no threa
 `check`. An acquire or a release takes about 50 bytes, a message on its way through about 350, and what they name stays
 alive with the recorder.
 
-Costs, on two busy cores of a virtual machine, CPython 3.11, medians of one run (`bench/bench_histories.py`): acquire and
-release 621 ns recorded, 40 bare, 477 with a dict of owners and a lock, in which threads would queue up; put, get and ack
-1.1 us recorded, 0.08 bare. So races are rarer beside a recorder than without it: run longer, or let threads do more
-between. A check of 10**6 events takes 0.4 s for ids and 1.0 s for messages. The checks themselves: history_checks.py.
+Costs, on two busy cores of a virtual machine, CPython 3.11, medians of one run (`bench/bench_histories.py`): acquire
+and release 621 ns recorded, 40 bare, 477 with a dict of owners and a lock, at which threads would queue up; put, get
+and ack 1.1 us recorded, 0.08 bare. So races are rarer beside a recorder than without it: run longer, or let threads do
+more. A check of 10**6 events takes 0.4 s for ids and 1.0 s for messages. The checks themselves: history_checks.py.
 """
 
 from __future__ import annotations

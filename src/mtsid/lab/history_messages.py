@@ -186,7 +186,8 @@ class _Rows:
     def __init__(self, lists: Sequence[list[Any]], width: int) -> None:
         self.lists = lists
         self.width = width
-        self.threads = np.repeat(np.arange(len(lists)), [len(events) // width for events in lists])
+        sizes = np.array([len(events) // width for events in lists], np.int64)
+        self.threads = np.repeat(np.arange(len(lists)), sizes)
 
     def column(self, at: int) -> list[Any]:
         return [value for events in self.lists for value in events[at :: self.width]]

@@ -242,7 +242,7 @@ def _columns(lists: Sequence[list[Any]]) -> tuple[list[Any], Ints, Ints]:
     """Return the ids, the threads' numbers and the times of records (id, time) of each thread."""
     ids = [id for events in lists for id in events[0::2]]
     times = np.array([time for events in lists for time in events[1::2]], np.int64)
-    threads = np.repeat(np.arange(len(lists)), [len(events) // 2 for events in lists])
+    threads = np.repeat(np.arange(len(lists)), np.array([len(events) // 2 for events in lists], np.int64))
     return ids, threads, times
 
 
