@@ -315,7 +315,8 @@ cdef class Allocator:
         """How many hold each offset, copied in one step."""
         cdef bytes memory = PyBytes_FromStringAndSize(NULL, self.pool.size * sizeof(uint32_t))
         monitor_enter(&self.monitor)
-        memcpy(PyBytes_AS_STRING(memory), self.pool.holders, self.pool.size * sizeof(uint32_t))
+        if self.pool.size:  # else `holders` is NULL, which memcpy may not be given even for nothing
+            memcpy(PyBytes_AS_STRING(memory), self.pool.holders, self.pool.size * sizeof(uint32_t))
         monitor_leave(&self.monitor)
         return memory
 
