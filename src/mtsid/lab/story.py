@@ -50,7 +50,7 @@ class Story:
     loss_events: list[LogEntry] = field(default_factory=list)
     collision_events: list[LogEntry] = field(default_factory=list)
     closes: int = 1  # by this collision
-    later_closes: int = 0  # by others, after one of these twins had left and before the hang ended
+    later_closes: int = 0  # by collisions of other numbers, before the hang ended
     freed: Twin | None = None
     resumed_at: float | None = None
     hung_messages: int = 0
@@ -114,7 +114,7 @@ class FirstCollision(Watcher):
         assert collision is not None
         if self.story is not None:
             if self.story.resumed_at is None and self.story.peer == hop.name:
-                if self.story.freed is None:
+                if collision.mtsid == self.story.mtsid:
                     self.story.closes += 1
                 else:
                     self.story.later_closes += 1
