@@ -503,7 +503,10 @@ cdef class Allocator:
         )
 
     def __reduce_ex__(self, protocol):
-        raise TypeError("an Allocator cannot be pickled or copied: a copy would hand out ids that are live here")
+        raise TypeError(
+            "an Allocator cannot be pickled or copied: a copy would hand out ids that are live here; share this one between "
+            "threads, or give another process a range of its own"
+        )
 
     def _check(self) -> None:
         """Assert what must hold when no other thread is at work; raises `AuditError`. For tests."""

@@ -316,4 +316,7 @@ cdef class Contents:
         )
 
     def __reduce_ex__(self, protocol):
-        raise TypeError("a MessageQueue cannot be pickled or copied: a copy would hold the same messages and ids")
+        raise TypeError(
+            "a MessageQueue cannot be pickled or copied: a copy would hold the same messages and ids; share this one between "
+            "threads, or send the bodies"
+        )

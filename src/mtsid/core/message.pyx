@@ -42,4 +42,6 @@ cdef class Message:
         return f"<Message {self.number}, {PRIORITIES[self.rank]}, delivery {self.times}: {self.body!r}>"
 
     def __reduce_ex__(self, protocol):
-        raise TypeError("a Message cannot be pickled or copied: it is the receipt of one delivery in this process")
+        raise TypeError(
+            "a Message cannot be pickled or copied: it is the receipt of one delivery in this process; copy or send its body"
+        )

@@ -371,7 +371,10 @@ cdef class Allocator:
         )
 
     def __reduce_ex__(self, protocol):
-        raise TypeError("an Allocator cannot be pickled or copied: a copy would hand out ids that are live here")
+        raise TypeError(
+            "an Allocator cannot be pickled or copied: a copy would hand out ids that are live here; share this one between "
+            "threads, or give another process a range of its own"
+        )
 
 
 cdef inline void reserve_one(Pool* pool, uint64_t offset) noexcept nogil:
