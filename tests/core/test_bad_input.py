@@ -49,6 +49,9 @@ NO_TIMEOUTS: list[tuple[Any, type[Exception]]] = [
     (bytearray(b"1"), TypeError),
     ([], TypeError),
     (1j, TypeError),
+    (np.complex128(1), TypeError),
+    (np.complex64(1), TypeError),
+    (np.array(1j), TypeError),
 ]
 # What no bulk call takes: in ids 1 .. 9 of which 1, 2, 3 are live.
 NO_IDS: list[tuple[Any, type[Exception]]] = [
@@ -68,6 +71,8 @@ NO_IDS: list[tuple[Any, type[Exception]]] = [
     ([1, 2**32 + 1], ValueError),
     ([1, 2**70], ValueError),
     ([1, 2, 1], ValueError),
+    (np.ma.array([1, 2], mask=[0, 1], dtype=np.uint32), TypeError),
+    (np.ma.array([1, -5], mask=[0, 1], dtype=np.int64), TypeError),
     ([4, 4], ValueError),
     (np.array([1.0, 2.0]), TypeError),
     (np.array([True, False]), TypeError),

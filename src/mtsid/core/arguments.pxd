@@ -87,6 +87,9 @@ cdef inline double as_timeout(object value) except -1:
             return seconds
     if is_bool(value) or not PyNumber_Check(value):  # float() would read text too
         raise TypeError(f"timeout must be seconds or None, not {type(value).__name__!r}")
+    # numpy's complex numbers would give their real part, with a warning.
+    if isinstance(value, complex) or getattr(getattr(value, "dtype", None), "kind", "") == "c":
+        raise TypeError(f"timeout must be seconds or None, not {type(value).__name__!r}")
     try:
         seconds = PyNumber_Float(value)
     except OverflowError:
@@ -155,6 +158,8 @@ cdef inline object as_integers(object ids, str name):
         return as_list(ids, name)
     if getattr(dtype, "kind", "?") not in "iu":
         raise TypeError(f"{name} must hold integers, not {dtype}")
+    if getattr(ids, "mask", None) is not None:  # numpy.ma: what is masked is not meant, but its number is there
+        raise TypeError(f"{name} must not be a masked array: pass {name}.compressed()")
     if ids.ndim != 1:
         raise ValueError(f"{name} must have one dimension, but has {ids.ndim}")
     if dtype.char == "I" and dtype.isnative and dtype.itemsize == 4:
