@@ -197,12 +197,15 @@ def _arrays() -> Iterator[Any]:
     readonly.flags.writeable = False
     yield readonly
     yield np.frombuffer(b"\0\1\0\0\0\2\0\0\0", np.uint32, 2, 1)  # not aligned
-    yield from (np.ma.array([1, 2], mask=[0, 1], dtype="u4"), np.ma.array([-5, 2], mask=[1, 0], dtype="i8"), np.ma.masked)
+    yield np.ma.array([1, 2], mask=[0, 1], dtype="u4")
+    yield np.ma.array([-5, 2], mask=[1, 0], dtype="i8")
+    yield np.ma.masked
     yield np.array([1, 2]).view(np.recarray)
 
 
 ARRAYS = list(_arrays())
-SCALARS = [np.dtype(name).type(1) for name in ("u1", "i8", "u8", "f8", "c16", "?")] + [np.datetime64(1, "s"), np.str_("x")]
+SCALARS = [np.dtype(name).type(1) for name in ("u1", "i8", "u8", "f8", "c16", "?")]
+SCALARS += [np.datetime64(1, "s"), np.str_("x")]
 numbers = st.one_of(
     st.integers(-2, 12),
     st.sampled_from([2**31, 2**32 - 1, 2**32, 2**63 - 1, 2**63, 2**64, 10**5000, -(2**63), -(2**64), -(10**5000)]),
