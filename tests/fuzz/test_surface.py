@@ -197,8 +197,8 @@ def _arrays() -> Iterator[Any]:
     readonly.flags.writeable = False
     yield readonly
     yield np.frombuffer(b"\0\1\0\0\0\2\0\0\0", np.uint32, 2, 1)  # not aligned
-    yield np.ma.array([1, 2], mask=[0, 1], dtype="u4")
-    yield np.ma.array([-5, 2], mask=[1, 0], dtype="i8")
+    yield np.ma.array([1, 2], mask=[False, True], dtype="u4")
+    yield np.ma.array([-5, 2], mask=[True, False], dtype="i8")
     yield np.ma.masked
     yield np.array([1, 2]).view(np.recarray)
 
@@ -238,6 +238,16 @@ def _plain(value: Any) -> Any:
     return value
 
 
+def _other_queue() -> Any:
+    other: Any = mtsid.MessageQueue(3)
+    other.put_many("xy")
+    return other
+
+
+_OTHER = _other_queue()
+MESSAGES: list[Any] = [_OTHER.get(), _OTHER.get()]
+
+
 elements = st.one_of(scalars.map(_always), st.integers(0, 11).map(_always), hostile)
 #: Whatever a caller may pass by mistake or malice.
 ANYTHING: st.SearchStrategy[Recipe] = st.one_of(
@@ -254,7 +264,7 @@ ANYTHING: st.SearchStrategy[Recipe] = st.one_of(
         st.builds(range, st.integers(-2, 3), st.integers(-2, 12)),
         st.sampled_from(ARRAYS),
         st.sampled_from(["i", "I", "Q", "d"]).map(lambda code: array.array(code, [1, 2])),
-        st.sampled_from(["B", "I", "f", "?"]).map(lambda code: memoryview(bytes(8)).cast(code)),
+        st.sampled_from([memoryview(bytes(8)), memoryview(bytes(8)).cast("I"), memoryview(bytes(8)).cast("f")]),
         st.just(bytearray(b"\1")),
     ).map(_always),
     st.one_of(st.integers(0, 1).map(lambda n: lambda stage: MESSAGES[n]), st.just(lambda stage: stage.thing)),
@@ -263,15 +273,6 @@ ANYTHING: st.SearchStrategy[Recipe] = st.one_of(
 
 # What is public ---------------------------------------------------------------------------------------------------
 
-
-def _other_queue() -> Any:
-    other: Any = mtsid.MessageQueue(3)
-    other.put_many("xy")
-    return other
-
-
-_OTHER = _other_queue()
-MESSAGES = [_OTHER.get(), _OTHER.get()]
 
 #: An argument for each parameter with which the call neither blocks nor ends the object.
 GOOD: dict[str, Any] = {
