@@ -234,6 +234,10 @@ def _listed(recipes: list[Recipe], wrap: Callable[[list[Any]], Any]) -> Recipe:
     return prepare
 
 
+def _view(code: Any) -> memoryview[Any]:
+    return memoryview(bytes(8)).cast(code)
+
+
 def _plain(value: Any) -> Any:
     return value
 
@@ -264,7 +268,7 @@ ANYTHING: st.SearchStrategy[Recipe] = st.one_of(
         st.builds(range, st.integers(-2, 3), st.integers(-2, 12)),
         st.sampled_from(ARRAYS),
         st.sampled_from(["i", "I", "Q", "d"]).map(lambda code: array.array(code, [1, 2])),
-        st.sampled_from([memoryview(bytes(8)), memoryview(bytes(8)).cast("I"), memoryview(bytes(8)).cast("f")]),
+        st.sampled_from(["B", "I", "f", "?"]).map(_view),
         st.just(bytearray(b"\1")),
     ).map(_always),
     st.one_of(st.integers(0, 1).map(lambda n: lambda stage: MESSAGES[n]), st.just(lambda stage: stage.thing)),
