@@ -12,6 +12,8 @@ SOAK ?= 1
 
 SCALE ?= 1
 
+FUZZ_SECONDS ?= 60
+
 # Relative, so that a checkout path with spaces does no harm.
 VENV := .venv
 BIN := $(VENV)/bin
@@ -26,7 +28,7 @@ BUILD_FILES := pyproject.toml setup.py
 # A mistyped PYTHON must not cost a rebuild.
 .PRECIOUS: $(VENV)/interpreter $(VENV)/switches
 .DEFAULT_GOAL := help
-.PHONY: help compare test stories schedules mutants residue bench lint format clean weak soak sanitize FORCE
+.PHONY: help compare test stories schedules mutants residue bench lint format clean weak soak sanitize fuzz FORCE
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -60,6 +62,10 @@ soak: $(VENV)/extra-test  ## 10^9 native and 10^8 Python operations, checked; SO
 sanitize: $(VENV)/extra-test  ## run under Thread-, Address- and UBSanitizer (ARGS=thread: one; SCALE=10: longer)
 	$(BIN)/python -m stress --scale $(SCALE) $(ARGS)
 
+fuzz: $(VENV)/extra-fuzz  ## fuzz the compiled core beside models, for FUZZ_SECONDS (60); needs clang
+	$(BIN)/python -m pytest fuzz --quiet
+	$(BIN)/python -m fuzz --seconds $(FUZZ_SECONDS) $(ARGS)
+
 bench: $(VENV)/extra-bench  ## run the benchmarks; ratios within one run are what counts
 	$(BIN)/python -m pytest bench $(ARGS)
 
@@ -80,6 +86,8 @@ clean:  ## remove everything that was made: .venv, builds, caches
 	find src tests bench schedules weak tools docs -name __pycache__ -prune -exec rm -rf {} +
 
 	find src tests bench schedules stress tools docs -name __pycache__ -prune -exec rm -rf {} +
+
+	find src tests bench fuzz schedules tools docs -name __pycache__ -prune -exec rm -rf {} +
 
 # Runs each time and rewrites only what changed: the interpreter, the place of the checkout, the build switches.
 $(VENV)/interpreter $(VENV)/switches &: FORCE

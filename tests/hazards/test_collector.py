@@ -153,3 +153,35 @@ def test_the_collector_beside_threads_at_work(run_threads: Callable[..., None]) 
 
     run_threads(put, take, put, take, collect)
     assert queue.audit().free == 50
+
+
+@pytest.mark.parametrize("kind", [mtsid.Allocator, v40.Allocator])
+def test_a_cycle_through_an_allocator_is_collected(kind: Any) -> None:
+    class Owner(kind):  # type: ignore[misc]
+        pass
+
+    def attribute(ids: Any, thing: Thing) -> None:
+        ids.thing = thing
+
+    def bound_method(ids: Any, thing: Thing) -> None:
+        ids.thing, ids.verb, thing.to = thing, ids.release, ids.acquire
+
+    def half_read_iterator(ids: Any, thing: Thing) -> None:
+        ids.acquire_many(5)
+        thing.iterator = iter(ids)  # type: ignore[attr-defined]
+        next(thing.iterator)  # type: ignore[attr-defined]
+        ids.thing = thing
+
+    def payload(ids: Any, thing: Thing) -> None:
+        ids.queue = mtsid.MessageQueue(3)
+        ids.queue.put(thing)
+        ids.message = ids.queue.get()
+
+    for enter in (attribute, bound_method, half_read_iterator, payload):
+        ids, thing = Owner(1, 9), Thing()
+        thing.to = ids
+        enter(ids, thing)
+        gone, gone_too = weakref.ref(thing), weakref.ref(ids)
+        del ids, thing
+        gc.collect()
+        assert (gone(), gone_too()) == (None, None), enter.__name__

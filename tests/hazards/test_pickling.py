@@ -55,7 +55,10 @@ WAYS: dict[str, Callable[[Any], Any]] = {
     "copy": copy.copy,
     "deepcopy": copy.deepcopy,
     "deepcopy of a container": lambda thing: copy.deepcopy([thing]),
-    **{f"pickle {n}": partial(pickle.dumps, protocol=n) for n in range(pickle.HIGHEST_PROTOCOL + 1)},
+    **{
+        f"pickle {protocol}": partial(pickle.dumps, protocol=protocol)
+        for protocol in range(pickle.HIGHEST_PROTOCOL + 1)
+    },
 }
 
 

@@ -1,0 +1,1 @@
+"""A coverage-guided fuzzer over sequences of operations: the compiled core beside plain models. See docs/fuzzing.md."""
