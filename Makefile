@@ -9,9 +9,7 @@
 PYTHON ?= python3
 ARGS ?=
 SOAK ?= 1
-
 SCALE ?= 1
-
 FUZZ_SECONDS ?= 60
 
 # Relative, so that a checkout path with spaces does no harm.
@@ -83,11 +81,7 @@ clean:  ## remove everything that was made: .venv, builds, caches
 	rm -rf $(VENV) build dist .benchmarks .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find src -name '*.egg-info' -prune -exec rm -rf {} +
 	find src -name '*.so' -delete
-	find src tests bench schedules weak tools docs -name __pycache__ -prune -exec rm -rf {} +
-
-	find src tests bench schedules stress tools docs -name __pycache__ -prune -exec rm -rf {} +
-
-	find src tests bench fuzz schedules tools docs -name __pycache__ -prune -exec rm -rf {} +
+	find src tests bench fuzz schedules stress weak tools docs -name __pycache__ -prune -exec rm -rf {} +
 
 # Runs each time and rewrites only what changed: the interpreter, the place of the checkout, the build switches.
 $(VENV)/interpreter $(VENV)/switches &: FORCE
