@@ -30,7 +30,7 @@ class Sanitizer:
     variable: str  # of its options
     options: dict[str, str]
     planted: tuple[Planted, ...]
-    library: str = ""  # that must be loaded before the interpreter, which is not compiled with it
+    runtime: str = ""  # that must be loaded before the interpreter, which is not compiled with it
     environment: dict[str, str] = field(default_factory=dict)
     suite: bool = False  # does the test suite run under it?
 
@@ -45,9 +45,9 @@ class Sanitizer:
         """The environment of a process that imports the package in `lib` and writes its reports to `reports`.PID."""
         options = {**self.options, "log_path": str(reports), "exitcode": "66"}
         preload = {}
-        if self.library:
+        if self.runtime:
             compiler = (os.environ.get("CC") or sysconfig.get_config_var("CC") or "cc").split()[0]
-            command = [compiler, f"-print-file-name={self.library}"]
+            command = [compiler, f"-print-file-name={self.runtime}"]
             preload = {"LD_PRELOAD": subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()}
         return {
             **{name: value for name, value in os.environ.items() if name != "PYTHON_GIL"},
@@ -68,7 +68,7 @@ SANITIZERS = {
             "ignore_noninstrumented_modules": "1",
             "history_size": "5",  # so that a report knows the other side's stack too
         },
-        library="libtsan.so",
+        runtime="libtsan.so",
         planted=(
             Planted(("planted", "race"), "data race"),
             Planted(("planted", "unguarded"), "data race", builds=(True,)),  # a GIL guards it all the same
@@ -84,7 +84,7 @@ SANITIZERS = {
             "detect_stack_use_after_return": "1",
             "strict_string_checks": "1",
         },
-        library="libasan.so",
+        runtime="libasan.so",
         # Every object a block of malloc's own, so that its late use is seen; there is no such choice without a GIL.
         environment={} if FREE_THREADED else {"PYTHONMALLOC": "malloc"},
         suite=True,
