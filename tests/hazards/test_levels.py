@@ -110,7 +110,7 @@ FRESH = """
 def work(rounds):
     for _ in range(rounds // 100):
         q = M.MessageQueue(3)
-        q.put_many([body, q])
+        q.put_many([body, body])  # no cycle: when the collector comes is its own affair
         q.get().mtsid, q.snapshot()
         ids = M.Allocator(1, 70, exclude=range(3, 9))
         ids.acquire_many(9), repr(ids)
@@ -130,14 +130,18 @@ def test_references_and_memory_stay_level_over_a_million_cycles(
     work: str, module: str, rounds: int, in_child: Callable[..., str]
 ) -> None:
     # A leak of one reference or block a cycle, or of one in a thousand, stands far out of what an interpreter needs.
+    # Memory may rise to a new height once, when the collector comes at another time; a leak rises each time.
     in_child(
         LEVELS
-        + f"M = {module}\n{work}\n"
-        + f"references, blocks, memory = rise(work, {rounds})\n"
+        + f"M = {module}\n{work}\nrounds = {rounds}\n"
         + """
-assert references == 0, references
-assert blocks < 500, blocks
-assert memory < 4 << 20, memory
+for attempt in range(3):
+    references, blocks, memory = rise(work, rounds)
+    assert references == 0, references
+    if blocks < 500 and memory < 4 << 20:
+        break
+else:
+    raise SystemExit(f"{blocks} blocks and {memory} bytes more, after three times {rounds} cycles")
 """,
         seconds=300,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import threading
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
@@ -106,17 +107,30 @@ def test_put_from_a_collector_callback_while_put_makes_memory(kind: Any) -> None
     queue.audit()
 
 
-def test_put_from_del_takes_the_room_of_a_put_that_waits_and_it_waits_on(
+def test_put_from_del_into_a_full_queue_beside_a_put_that_waits(
     kind: Any, run_threads: Threads, waiting: Callable[[int], None]
 ) -> None:
+    """The body that dies makes room and wants it at once, and so does the one that was woken: both come in."""
     queue = kind(1)
-    number = queue.put(Finalized(lambda: queue.put("from __del__")))
+    out = threading.Event()
+
+    def last_words() -> None:
+        out.set()
+        queue.put("from __del__", timeout=30)
+
+    number = queue.put(Finalized(last_words))
+    got: list[str] = []
 
     def make_room() -> None:
         waiting(1)
-        queue.ack(number)  # the body dies here, and its last words are in before the one that waits
-        waiting(1)
-        queue.ack(queue.get())
+        queue.ack(number)
 
-    run_threads(lambda: queue.put("the one that waited"), make_room)
-    assert bodies(queue) == ["the one that waited"]
+    def take() -> None:
+        assert out.wait(30)
+        for _ in range(2):
+            message = queue.get(timeout=30)
+            got.append(message.body)
+            queue.ack(message)
+
+    run_threads(lambda: queue.put("the one that waited", timeout=30), make_room, take)
+    assert sorted(got) == ["from __del__", "the one that waited"]
