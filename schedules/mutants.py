@@ -438,7 +438,9 @@ def _caught(mutant: Mutant, tree: Path, environment: dict[str, str]) -> tuple[bo
     explore = [sys.executable, "-m", "schedules", "-k", mutant.scenario, "--random", "0"]
     status, told = _run(tree, explore, environment)
     lines = [line.strip() for line in told.splitlines() if "VIOLATION" in line or "Fatal" in line]
-    return status != 0, f"scenario {mutant.scenario!r}: {lines[0] if lines else f'status {status}'}"
+    # A violation, or a run that broke off: any other failure says something of the explorer, and nothing of the mutant.
+    caught = bool(lines) or status < 0
+    return caught, f"scenario {mutant.scenario!r}: {lines[0] if lines else f'status {status}: {told[-300:]}'}"
 
 
 def main() -> int:

@@ -14,6 +14,9 @@ __all__ = ["Plan", "racy_claim", "sp2"]
 
 Calls = list[tuple[str, tuple[Any, ...]]]
 
+# numpy is imported at the first bulk call: that one takes steps which no other takes.
+Allocator(1, 1).acquire_many(1)
+
 
 @dataclass(frozen=True)
 class Plan:
