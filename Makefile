@@ -19,7 +19,7 @@ BIN := $(VENV)/bin
 PIP_INSTALL := $(BIN)/python -m pip --disable-pip-version-check -qq install --prefer-binary
 
 # What a compiled module is made from. The other sources need no reinstall: the install is an editable one.
-COMPILED := $(shell find src -name '*.pyx' -o -name '*.pxd' -o -name '*.h')
+COMPILED := $(shell find src -name '*.pyx' -o -name '*.pxd' -o -name '*.pxi' -o -name '*.h')
 BUILD_FILES := pyproject.toml setup.py
 
 .DELETE_ON_ERROR:

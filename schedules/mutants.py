@@ -40,7 +40,8 @@ class Mutant:
 
 
 BITMAP, BULK, BACKLOG = "core/bitmap.pxd", "core/bitmap_bulk.pxd", "core/backlog.pxd"
-ALLOCATOR, VERBS, WAITING = "core/allocator.pyx", "core/verbs.pyx", "core/waiting.pyx"
+ALLOCATOR, WAITING = "core/allocator.pyx", "core/waiting.pyx"
+VERBS, STEPS = "core/verbs.pyx", "core/steps.pxi"
 
 MUTANTS = (
     Mutant(
@@ -268,27 +269,27 @@ MUTANTS = (
     ),
     Mutant(
         "a put that wakes nobody",
-        VERBS,
+        STEPS,
         """\
-                if self.getters.needed():
-                    self.getters.wake(1)
-                return code
+            if self.getters.needed():
+                self.getters.wake(1)
+            return code
 """,
         """\
-                return code
+            return code
 """,
         scenario="get waits | put",
     ),
     Mutant(
         "an ack that wakes nobody",
-        VERBS,
+        STEPS,
         """\
-        if live == 0 or self.putters.needed():
-            self.left(live, room, closed)
-        return result
+    if live == 0 or self.putters.needed():
+        self.left(live, room, closed)
+    return result
 """,
         """\
-        return result
+    return result
 """,
         scenario="put waits | get, ack",
     ),
@@ -339,8 +340,8 @@ MUTANTS = (
     ),
     Mutant(
         "a settled receipt that is taken again",
-        "core/contents.pyx",
-        "slot.state == IN_FLIGHT and slot.receipt == receipt",
+        BACKLOG,
+        "slot.receipt == receipt and slot.state == IN_FLIGHT",
         "slot.state == IN_FLIGHT",
         test="tests/core/test_queue.py",
     ),
@@ -360,14 +361,14 @@ MUTANTS = (
     ),
     Mutant(
         "a put_many that is not all or none",
-        VERBS,
+        STEPS,
         """\
-            elif <uint64_t> n > backlog_room(&self.backlog):
-                code = NO_ROOM
+        elif <uint64_t> n > backlog_room(&self.backlog):
+            code = NO_ROOM
 """,
         """\
-            elif 0 == backlog_room(&self.backlog):
-                code = NO_ROOM
+        elif 0 == backlog_room(&self.backlog):
+            code = NO_ROOM
 """,
         test="tests/core/test_queue_bulk.py",
     ),

@@ -17,6 +17,7 @@ from cpython.ref cimport Py_DECREF, Py_INCREF
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc
 
+from mtsid.core.arrays cimport get_numpy, new_array
 from mtsid.core.arguments cimport as_integer, as_offsets, as_range, as_timeout, has_duplicate, shown
 from mtsid.core.atomic cimport load_acquire, store_release, thread_yield, word
 from mtsid.core.bitmap cimport (
@@ -61,26 +62,6 @@ cdef extern from *:
     #endif
     """
     bint GIL "MTSID_GIL"
-
-
-cdef word numpy_module  # a PyObject*, kept for good; zeroed, as all static memory
-
-
-cdef object get_numpy():
-    """numpy, imported at the first bulk call; two threads that come first store the same."""
-    cdef uint64_t address = load_acquire(&numpy_module)  # N1
-    if address:
-        return <object> <PyObject*> <size_t> address
-    import numpy
-    Py_INCREF(numpy)
-    store_release(&numpy_module, <uint64_t> <size_t> <PyObject*> numpy)  # N0
-    return numpy
-
-
-cdef object new_array(uint64_t length):
-    """A fresh uint32 array."""
-    numpy = get_numpy()
-    return numpy.empty(length, numpy.uint32)
 
 
 @cython.no_gc_clear  # no cycle runs through it, and whatever releases an id late must find it whole

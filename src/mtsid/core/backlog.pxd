@@ -332,3 +332,12 @@ cdef inline PyObject* backlog_remove(Backlog* self, uint32_t number) noexcept no
 cdef inline bint backlog_is_live(Backlog* self, int64_t number) noexcept nogil:
     return <uint64_t> number < self.used and slot_at(self, number).state != FREE
 
+
+cdef inline int64_t backlog_find(Backlog* self, int64_t number, uint64_t receipt) noexcept nogil:
+    """The slot, if that delivery is in flight there; else -1."""
+    cdef Slot* slot
+    if <uint64_t> number >= self.used:
+        return -1
+    slot = slot_at(self, number)
+    return number if slot.receipt == receipt and slot.state == IN_FLIGHT else -1
+

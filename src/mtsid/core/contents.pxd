@@ -1,7 +1,7 @@
 """See contents.pyx."""
 
 from cpython.object cimport PyObject
-from libc.stdint cimport int64_t, uint32_t, uint64_t
+from libc.stdint cimport UINT64_MAX, int64_t, uint32_t, uint64_t
 
 from mtsid.core.backlog cimport Backlog
 from mtsid.core.message cimport Message
@@ -30,7 +30,7 @@ cdef class Contents:
     cdef int64_t find(self, uint32_t offset) noexcept
 
     cdef int64_t resolve(self, int64_t key, uint64_t receipt) noexcept
-    cdef int64_t key_of(self, object key, uint64_t* receipt) except? -1
+    cdef int64_t offset_of(self, object key) except? -1
     cdef object refusal(self, object key)
     cdef uint64_t waiting_now(self) noexcept
     cdef uint64_t in_flight_now(self) noexcept
@@ -38,3 +38,17 @@ cdef class Contents:
     cdef uint64_t room(self) noexcept
     cdef bytes rows(self)
     cdef object find_everything(self)
+
+
+cdef inline int64_t key_of(Contents self, object key, uint64_t* receipt) except? -1:
+    """What `resolve` takes: a slot and the receipt to hold against it, or a number less `first`, and 0."""
+    cdef Message message
+    if type(key) is not Message:
+        receipt[0] = 0
+        return self.offset_of(key)
+    message = <Message> key
+    if message.serial != self.backlog.serial:
+        receipt[0] = UINT64_MAX  # which no delivery has
+        return 0
+    receipt[0] = message.receipt
+    return message.slot

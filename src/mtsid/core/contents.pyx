@@ -21,16 +21,15 @@ cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from cpython.object cimport PyObject
 from cpython.ref cimport Py_DECREF, Py_INCREF
-from libc.stdint cimport UINT64_MAX, int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memset
 
 from mtsid.core.arguments cimport as_integer, shown
 from mtsid.core.backlog cimport (
-    IN_FLIGHT,
     Slot,
     backlog_blank,
     backlog_close,
-    backlog_is_live,
+    backlog_find,
     backlog_open,
     backlog_room,
     slot_at,
@@ -113,27 +112,14 @@ cdef class Contents:
     @cython.final
     cdef int64_t resolve(self, int64_t key, uint64_t receipt) noexcept:
         """The slot that a key names, or -1: this delivery, or for receipt 0 whatever has the number `first + key`."""
-        cdef Slot* slot
-        if receipt == 0:
-            return self.find(<uint32_t> key)
-        if not backlog_is_live(&self.backlog, key):
-            return -1
-        slot = slot_at(&self.backlog, key)
-        return key if slot.state == IN_FLIGHT and slot.receipt == receipt else -1
+        return backlog_find(&self.backlog, key, receipt) if receipt else self.find(<uint32_t> key)
 
     # Keys -------------------------------------------------------------------------------------------------------------
 
     @cython.final
-    cdef int64_t key_of(self, object key, uint64_t* receipt) except? -1:
-        """What `resolve` takes: a slot and the receipt to hold against it, or a number less `first`, and 0."""
-        cdef Message message
-        cdef int64_t slot
-        if type(key) is Message:
-            message = <Message> key
-            receipt[0] = message.receipt if message.serial == self.backlog.serial else UINT64_MAX
-            return message.slot if message.serial == self.backlog.serial else 0
-        slot = as_integer(key, "a message or MTSID") - self.first
-        receipt[0] = 0
+    cdef int64_t offset_of(self, object key) except? -1:
+        """A bare number less `first`."""
+        cdef int64_t slot = as_integer(key, "a message or MTSID") - self.first
         if slot < 0 or <uint64_t> slot >= self.backlog.capacity:
             raise NotInUse(
                 f"MTSID {shown(key)} is not live: the range is {self.first} .. "
@@ -171,11 +157,10 @@ cdef class Contents:
 
     def peek(self, mtsid):
         """The body of the message with this number, waiting or in flight; it stays. `NotInUse` if there is none."""
-        cdef uint64_t receipt
-        cdef int64_t slot = self.key_of(number_of(mtsid), &receipt)
+        cdef int64_t slot = self.offset_of(number_of(mtsid))
         cdef PyObject* body
         monitor_enter(&self.backlog.monitor)
-        slot = self.resolve(slot, receipt)
+        slot = self.find(<uint32_t> slot)
         if slot < 0:
             monitor_leave(&self.backlog.monitor)
             raise self.refusal(mtsid)

@@ -16,8 +16,30 @@ cdef class Message:
 
 cdef extern from *:
     """
+    /* A list of so many new objects of that type, or of fewer if there is no memory for more; NULL if for none. */
+    static inline PyObject *mtsid_fresh_list(PyTypeObject *type, PyObject *arguments, Py_ssize_t length)
+    {
+        PyObject *list = PyList_New(length);
+        if (!list)
+            return NULL;
+        for (Py_ssize_t i = 0; i < length; i++) {
+            PyObject *fresh = type->tp_new(type, arguments, NULL);
+            if (!fresh) {
+                if (i == 0) {
+                    Py_DECREF(list);
+                    return NULL;
+                }
+                PyErr_Clear();
+                Py_SET_SIZE((PyVarObject *)list, i);
+                break;
+            }
+            PyList_SET_ITEM(list, i, fresh);
+        }
+        return list;
+    }
+
     /* A new object of that type at the end of the list; 0, and no exception, if there is no memory for it. */
-    static int mtsid_append_fresh(PyObject *list, PyTypeObject *type, PyObject *arguments)
+    static inline int mtsid_append_fresh(PyObject *list, PyTypeObject *type, PyObject *arguments)
     {
         PyObject *fresh = type->tp_new(type, arguments, NULL);
         int done = fresh && PyList_Append(list, fresh) == 0;
@@ -27,14 +49,16 @@ cdef extern from *:
         return done;
     }
 
-    /* `list.pop` may want memory, to make the list smaller. The list is nobody else's yet. */
-    static void mtsid_drop_last(PyObject *list)
+    /* `del list[length:]` may want memory, to make the list smaller. The list is nobody else's yet. */
+    static inline void mtsid_drop_behind(PyObject *list, Py_ssize_t length)
     {
-        Py_ssize_t last = PyList_GET_SIZE(list) - 1;
-        PyObject *item = PyList_GET_ITEM(list, last);
-        Py_SET_SIZE((PyVarObject *)list, last);
-        Py_DECREF(item);
+        while (PyList_GET_SIZE(list) > length) {
+            PyObject *item = PyList_GET_ITEM(list, PyList_GET_SIZE(list) - 1);
+            Py_SET_SIZE((PyVarObject *)list, PyList_GET_SIZE(list) - 1);
+            Py_DECREF(item);
+        }
     }
     """
+    list fresh_list "mtsid_fresh_list"(PyTypeObject* type, tuple arguments, Py_ssize_t length)
     bint append_fresh "mtsid_append_fresh"(list messages, PyTypeObject* type, tuple arguments)
-    void drop_last "mtsid_drop_last"(list messages)
+    void drop_behind "mtsid_drop_behind"(list messages, Py_ssize_t length)

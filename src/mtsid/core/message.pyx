@@ -9,7 +9,7 @@ PRIORITIES = ("urgent", "normal", "non-urgent")
 
 @cython.final
 @cython.trashcan(True)  # messages in messages in messages
-@cython.freelist(64)  # get makes one, ack soon drops it
+@cython.freelist(256)  # get makes one, ack soon drops it
 cdef class Message:
     """One delivery of a message, and the receipt for it.
 

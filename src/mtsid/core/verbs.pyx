@@ -28,21 +28,19 @@ from cpython.ref cimport Py_DECREF, Py_INCREF
 from libc.math cimport INFINITY
 from libc.stdint cimport UINT64_MAX, int64_t, uint32_t, uint64_t
 
+from mtsid.core.arrays cimport new_array
 from mtsid.core.arguments cimport as_flag, as_integer, as_list, as_timeout
 from mtsid.core.backlog cimport (
     FRESH,
     IN_FLIGHT,
     Slot,
-    backlog_grow,
-    backlog_must_grow,
     backlog_next_waiting,
-    backlog_room,
-    backlog_take,
     show_payloads,
     slot_at,
 )
-from mtsid.core.contents cimport CLOSED, NO_ROOM, Contents, number_of
-from mtsid.core.message cimport Message, append_fresh, drop_last
+from mtsid.core.contents cimport CLOSED, NO_ROOM, Contents, key_of, number_of
+from mtsid.core.entry cimport Entry, set_entry
+from mtsid.core.message cimport Message, append_fresh, drop_behind, fresh_list
 from mtsid.core.monitor cimport monitor_enter, monitor_leave
 from mtsid.core.waiting cimport Waiter, WaitSet, deadline_of
 
@@ -54,16 +52,9 @@ cdef enum:                  # Backlog.closed
     CLOSED_AT_ONCE = 2  # nack refuses too
 
 
-cdef struct Settling:       # one message of an `ack_many`
-    int64_t key             # a slot, or a number less `first`
-    uint64_t receipt        # 0: by its number; UINT64_MAX: of another queue
-    PyObject* body          # once it left
-
-
 cdef extern from "Python.h":
     # As a plain pointer, so that NULL can be handled before Cython raises.
     PyObject* new_int "PyLong_FromLongLong"(long long)
-    PyObject* list_item "PyList_GET_ITEM"(list, Py_ssize_t)
 
 
 cdef str NORMAL = "normal"
@@ -120,30 +111,33 @@ cdef class QueueVerbs(Contents):
         self.putters = WaitSet.__new__(WaitSet)
         self.joiners = WaitSet.__new__(WaitSet)
 
-    # In --------------------------------------------------------------------------------------------------------------
+    # Steps inside the monitor: a subclass has them, of steps.pxi ----------------------------------------------------
 
-    @cython.final
     cdef int64_t try_put(self, object item, int rank) except? -9:
-        """The MTSID, NO_ROOM or CLOSED."""
-        cdef int64_t code
-        cdef uint64_t ready
-        while True:
-            Py_INCREF(item)
-            monitor_enter(&self.backlog.monitor)
-            code = CLOSED if self.backlog.closed else self.enter(<PyObject*> item, rank, False)
-            if code >= 0:
-                code = self.number(<uint32_t> code)
-            ready = self.backlog.ready
-            monitor_leave(&self.backlog.monitor)
-            if code >= 0:
-                if self.getters.needed():
-                    self.getters.wake(1)
-                return code
-            Py_DECREF(item)
-            if code == CLOSED or ready == self.backlog.capacity:
-                return code
-            if not backlog_grow(&self.backlog, ready + 1):
-                raise MemoryError("no memory for more messages")
+        """The message is in: its MTSID; or NO_ROOM or CLOSED."""
+        raise NotImplementedError
+
+    cdef int64_t try_put_many(self, list items, int rank, uint32_t* numbers) except? -9:
+        """0: all are in. NO_ROOM or CLOSED: none is."""
+        raise NotImplementedError
+
+    cdef int64_t try_get(self, Message message) except? -9:
+        """Fill the message in and return its slot; or NO_ROOM (nothing waits); or CLOSED (and nothing will)."""
+        raise NotImplementedError
+
+    cdef Py_ssize_t try_get_many(self, list messages, Py_ssize_t begin, Py_ssize_t end) except -1:
+        """Fill the messages in, BATCH at most, from `begin` on; how many there were."""
+        raise NotImplementedError
+
+    cdef object take_out(self, object key):
+        """A message leaves: its body. Raises, with the queue unchanged, if the key names nothing live."""
+        raise NotImplementedError
+
+    cdef int take_out_many(self, Settling* steps, Py_ssize_t n) except -1:
+        """Messages leave, BATCH at most: their bodies; NULL for what is not live."""
+        raise NotImplementedError
+
+    # In --------------------------------------------------------------------------------------------------------------
 
     @cython.final
     cdef int64_t put_waiting(self, object item, int rank, double seconds) except? -9:
@@ -171,8 +165,10 @@ cdef class QueueVerbs(Contents):
         If the queue is full: waits for room, at most `timeout` seconds if given, or says no at once with `block=False`.
         Raises `Full` if at some instant during the call there was no room, `ShutDown` after a shutdown.
         """
-        cdef int rank = rank_of(priority)
-        cdef double seconds = patience(block, timeout)
+        return self.put_one(item, rank_of(priority), patience(block, timeout))
+
+    @cython.final
+    cdef object put_one(self, object item, int rank, double seconds):
         cdef int64_t code = self.try_put(item, rank)
         cdef PyObject* mtsid
         if code == NO_ROOM:
@@ -207,40 +203,6 @@ cdef class QueueVerbs(Contents):
         """`put` with `block=False`."""
         return self.put(item, False, None, priority=priority)
 
-    @cython.final
-    cdef int64_t try_put_many(self, list items, int rank, uint32_t* numbers) except? -9:
-        """0: all are in. NO_ROOM or CLOSED: none is."""
-        cdef Py_ssize_t n = len(items)
-        cdef Py_ssize_t i
-        cdef int64_t code
-        cdef uint64_t live
-        while True:
-            for i in range(n):
-                Py_INCREF(items[i])
-            monitor_enter(&self.backlog.monitor)
-            live = self.backlog.waiting + self.backlog.in_flight
-            if self.backlog.closed:
-                code = CLOSED
-            elif <uint64_t> n > backlog_room(&self.backlog):
-                code = NO_ROOM
-            elif backlog_must_grow(&self.backlog, n):
-                code = 1
-            else:
-                code = 0
-                for i in range(n):
-                    numbers[i] = self.number(<uint32_t> self.enter(list_item(items, i), rank, True))
-            monitor_leave(&self.backlog.monitor)
-            if code == 0:
-                if self.getters.needed():
-                    self.getters.wake(n)
-                return 0
-            for i in range(n):
-                Py_DECREF(items[i])
-            if code < 0:
-                return code
-            if not backlog_grow(&self.backlog, live + n):
-                raise MemoryError(f"no memory for {n} more messages")
-
     def put_many(self, items, block=True, timeout=None, *, priority="normal"):
         """Put messages in, all or none, one behind the other; returns their MTSIDs as an array of uint32.
 
@@ -257,8 +219,7 @@ cdef class QueueVerbs(Contents):
         cdef uint32_t* numbers
         cdef Waiter waiter
         cdef Py_buffer view
-        import numpy
-        array = numpy.empty(n, numpy.uint32)
+        array = new_array(n)
         PyObject_GetBuffer(array, &view, PyBUF_C_CONTIGUOUS)
         try:
             numbers = <uint32_t*> view.buf
@@ -299,33 +260,6 @@ cdef class QueueVerbs(Contents):
     # Out -------------------------------------------------------------------------------------------------------------
 
     @cython.final
-    cdef int64_t try_get(self, Message message) except? -9:
-        """Fill the message in and return its slot; or NO_ROOM (nothing waits); or CLOSED (and nothing will)."""
-        cdef int64_t number
-        cdef Slot* slot
-        cdef PyObject* body
-        monitor_enter(&self.backlog.monitor)
-        number = backlog_take(&self.backlog)
-        if number < 0:
-            if self.backlog.closed and self.backlog.in_flight == 0:
-                number = CLOSED
-            monitor_leave(&self.backlog.monitor)
-            return number
-        slot = slot_at(&self.backlog, number)
-        body = slot.body
-        Py_INCREF(<object> body)
-        message.receipt = slot.receipt
-        message.times = slot.deliveries
-        message.rank = slot.rank
-        message.number = self.number(<uint32_t> number)
-        monitor_leave(&self.backlog.monitor)
-        message.body = <object> body
-        Py_DECREF(<object> body)
-        message.serial = self.backlog.serial
-        message.slot = <uint32_t> number
-        return number
-
-    @cython.final
     cdef int get_waiting(self, Message message, double seconds) except -1:
         """The first try and, if nothing waits, the wait for a message; raises if there was none in time."""
         cdef int64_t code = self.try_get(message)
@@ -359,7 +293,10 @@ cdef class QueueVerbs(Contents):
         `block=False`. Raises `Empty` if at some instant during the call nothing waited; `ShutDown` after a shutdown,
         once nothing waits and nothing is in flight.
         """
-        cdef double seconds = patience(block, timeout)
+        return self.get_one(patience(block, timeout))
+
+    @cython.final
+    cdef object get_one(self, double seconds):
         cdef Message message = Message.__new__(Message)
         self.get_waiting(message, seconds)
         return message
@@ -372,25 +309,29 @@ cdef class QueueVerbs(Contents):
         """Get up to `max` messages. Waits for the first one only, as `get` does."""
         cdef int64_t most = as_integer(max, "max")
         cdef double seconds = patience(block, timeout)
-        cdef Message message
-        cdef list messages = []
+        cdef list messages
+        cdef Py_ssize_t filled = 1
+        cdef Py_ssize_t got, end
         if most < 0:
             raise ValueError(f"max must not be negative, but is {max!r}")
         if most == 0:
-            return messages
-        message = Message.__new__(Message)
-        messages.append(message)
-        self.get_waiting(message, seconds)
-        while len(messages) < most:
-            # What a step takes must have its place first: a failed append would lose the message. Without memory for
-            # one more, those that there are will do.
-            if not append_fresh(messages, <PyTypeObject*> Message, ()):
-                break
-            message = <Message> list_item(messages, len(messages) - 1)
-            if self.try_get(message) < 0:
-                drop_last(messages)
-                break
-        return messages
+            return []
+        # What a step takes must have its place first: without memory for it the message would be lost. If there is
+        # memory for a few only, those will do.
+        messages = fresh_list(<PyTypeObject*> Message, (), min(most, <int64_t> (self.waiting_now() or 1)))
+        self.get_waiting(<Message> list_item(messages, 0), seconds)
+        while True:
+            while filled < len(messages):
+                got = self.try_get_many(messages, filled, min(len(messages), filled + BATCH))
+                if got == 0:  # others were faster
+                    drop_behind(messages, filled)
+                    return messages
+                filled += got
+            end = min(most, filled + <int64_t> min(<uint64_t> BATCH, self.waiting_now()))
+            while len(messages) < end and append_fresh(messages, <PyTypeObject*> Message, ()):
+                pass
+            if len(messages) == filled:
+                return messages
 
     @cython.final
     cdef int left(self, uint64_t live, uint64_t room, bint closed) except -1:
@@ -403,29 +344,6 @@ cdef class QueueVerbs(Contents):
             if closed and self.getters.needed():
                 self.getters.wake_all()
         return 0
-
-    @cython.final
-    cdef object take_out(self, object key):
-        """A message leaves: its body. Raises, with the queue unchanged, if the key names nothing live."""
-        cdef uint64_t receipt, live, room
-        cdef int64_t slot = self.key_of(key, &receipt)
-        cdef PyObject* body
-        cdef bint closed
-        monitor_enter(&self.backlog.monitor)
-        slot = self.resolve(slot, receipt)
-        if slot < 0:
-            monitor_leave(&self.backlog.monitor)
-            raise self.refusal(key)
-        body = self.leave(<uint32_t> slot)
-        live = self.backlog.waiting + self.backlog.in_flight
-        room = self.backlog.capacity - live
-        closed = self.backlog.closed
-        monitor_leave(&self.backlog.monitor)
-        result = <object> body
-        Py_DECREF(result)
-        if live == 0 or self.putters.needed():
-            self.left(live, room, closed)
-        return result
 
     def ack(self, message_or_mtsid) -> None:
         """The message leaves the queue: its MTSID is stripped, and free for another.
@@ -442,7 +360,7 @@ cdef class QueueVerbs(Contents):
         `shutdown(immediate=True)` the message is discarded instead, and `ShutDown` carries it in `.discarded`.
         """
         cdef uint64_t receipt, live, room
-        cdef int64_t slot = self.key_of(message_or_mtsid, &receipt)
+        cdef int64_t slot = key_of(self, message_or_mtsid, &receipt)
         cdef uint32_t number = 0
         cdef PyObject* body
         cdef bint discard
@@ -484,43 +402,28 @@ cdef class QueueVerbs(Contents):
         """
         cdef list keys = as_list(messages_or_mtsids, "messages_or_mtsids")
         cdef Py_ssize_t n = len(keys)
-        cdef Py_ssize_t i, end
-        cdef int64_t slot
-        cdef uint64_t receipt, last, live, room
-        cdef bint closed = False
+        cdef Py_ssize_t i
+        cdef uint64_t receipt = 0
+        cdef uint64_t last
         cdef bint rising = True
+        cdef bint all_live = True
         cdef bytes memory = PyBytes_FromStringAndSize(NULL, n * sizeof(Settling))
         cdef Settling* steps = <Settling*> PyBytes_AS_STRING(memory)
-        receipt = 0
-        for i in range(n):
-            last = receipt
-            try:
-                steps[i].key = self.key_of(keys[i], &receipt)
-            except NotInUse as error:
-                raise ValueError(str(error)) from None
-            steps[i].receipt = receipt
-            rising = rising and last < receipt < UINT64_MAX
+        try:
+            for i in range(n):
+                last = receipt
+                steps[i].key = key_of(self, <object> list_item(keys, i), &receipt)
+                steps[i].receipt = receipt
+                rising = rising and last < receipt < UINT64_MAX
+        except NotInUse as error:
+            raise ValueError(str(error)) from None
         if not rising:  # messages in the order in which they were got have no duplicates
             refuse_duplicates(keys, steps)
-        i = 0
-        while i < n:
-            end = min(n, i + 64)  # so that no other thread waits for the whole batch
-            monitor_enter(&self.backlog.monitor)
-            while i < end:
-                steps[i].body = NULL
-                slot = self.resolve(steps[i].key, steps[i].receipt)
-                if slot >= 0:
-                    steps[i].body = self.leave(<uint32_t> slot)
-                i += 1
-            live = self.backlog.waiting + self.backlog.in_flight
-            room = self.backlog.capacity - live
-            closed = self.backlog.closed
-            monitor_leave(&self.backlog.monitor)
-            self.left(live, room, closed)
-        refused = []
+        for i in range(0, n, BATCH):
+            self.take_out_many(steps + i, min(<Py_ssize_t> BATCH, n - i))
         for i in range(n):
-            if steps[i].body == NULL:
-                refused.append(keys[i])
+            all_live = all_live and steps[i].body != NULL
+        refused = None if all_live else [keys[i] for i in range(n) if steps[i].body == NULL]
         for i in range(n):
             if steps[i].body != NULL:
                 Py_DECREF(<object> steps[i].body)
@@ -593,6 +496,34 @@ cdef class QueueVerbs(Contents):
             self.joiners.wake_all()
         return discarded
 
+
+# The commonest calls: one message, no wish about waiting ------------------------------------------------------------
+
+cdef Entry put_whole, get_whole, ack_whole
+
+
+cdef object put_entry(QueueVerbs self, PyObject** arguments, Py_ssize_t given, PyObject* names):
+    if given == 1 and names == NULL:
+        return self.put_one(<object> arguments[0], 1, INFINITY)
+    return put_whole(self, arguments, given, names)
+
+
+cdef object get_entry(QueueVerbs self, PyObject** arguments, Py_ssize_t given, PyObject* names):
+    if given == 0 and names == NULL:
+        return self.get_one(INFINITY)
+    return get_whole(self, arguments, given, names)
+
+
+cdef object ack_entry(QueueVerbs self, PyObject** arguments, Py_ssize_t given, PyObject* names):
+    if given == 1 and names == NULL:
+        self.take_out(<object> arguments[0])
+        return None
+    return ack_whole(self, arguments, given, names)
+
+
+put_whole = set_entry(<PyTypeObject*> QueueVerbs, "put", <void*> put_entry)
+get_whole = set_entry(<PyTypeObject*> QueueVerbs, "get", <void*> get_entry)
+ack_whole = set_entry(<PyTypeObject*> QueueVerbs, "ack", <void*> ack_entry)
 
 # The collector sees the bodies from here on, before any subclass inherits or any queue holds one.
 example = QueueVerbs(1)

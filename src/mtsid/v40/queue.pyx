@@ -17,7 +17,9 @@ double-release).
 
 from collections import Counter
 
+cimport cython
 from cpython.object cimport PyObject
+from cpython.ref cimport Py_DECREF, Py_INCREF
 from libc.stdint cimport UINT64_MAX, int64_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
 
@@ -27,16 +29,20 @@ from mtsid.core.backlog cimport (
     FREE,
     FRESH,
     Slot,
+    backlog_find,
+    backlog_grow,
+    backlog_must_grow,
     backlog_put,
     backlog_remove,
     backlog_return,
     backlog_room,
+    backlog_take,
     slot_at,
 )
 from mtsid.core.message cimport Message
 from mtsid.core.monitor cimport monitor_enter, monitor_leave
-from mtsid.core.contents cimport CLOSED, NO_ROOM
-from mtsid.core.verbs cimport QueueVerbs
+from mtsid.core.contents cimport CLOSED, NO_ROOM, key_of
+from mtsid.core.verbs cimport BATCH, QueueVerbs, Settling, fill, list_item
 from mtsid.v40.pool cimport (
     DOUBLE_RELEASE,
     LAST_IN_FIRST_OUT,
@@ -54,6 +60,9 @@ from mtsid.v40.pool cimport (
 from mtsid.errors import NotInUse
 
 DEFECTS = ("double-release", "racy-claim", "unchecked-wrap", "premature-strip")
+
+
+include "../core/steps.pxi"
 
 
 cdef class MessageQueue(QueueVerbs):
@@ -99,6 +108,7 @@ cdef class MessageQueue(QueueVerbs):
 
     # Inside the monitor ----------------------------------------------------------------------------------------------
 
+    @cython.final
     cdef void bind(self, uint32_t slot, uint32_t number) noexcept:
         """The message in the slot has this number: the youngest of those that do."""
         cdef uint32_t* link = &self.oldest[number]
@@ -109,12 +119,14 @@ cdef class MessageQueue(QueueVerbs):
         self.entries[slot].twin = 0
         self.entries[slot].stripped = False
 
+    @cython.final
     cdef void unbind(self, uint32_t slot) noexcept:
         cdef uint32_t* link = &self.oldest[self.entries[slot].number]
         while link[0] != slot + 1:
             link = &self.entries[link[0] - 1].twin
         link[0] = self.entries[slot].twin
 
+    @cython.final
     cdef int64_t enter(self, PyObject* body, int rank, bint in_batch) noexcept:
         cdef int64_t number, slot
         if backlog_room(&self.backlog) == 0 or self.pool.size == 0:
@@ -135,12 +147,14 @@ cdef class MessageQueue(QueueVerbs):
             self.bind(<uint32_t> slot, <uint32_t> number)
         return slot
 
+    @cython.final
     cdef PyObject* leave(self, uint32_t slot) noexcept:
         self.unbind(slot)
         if not self.entries[slot].stripped:
             pool_give_back(&self.pool, self.entries[slot].number)
         return backlog_remove(&self.backlog, slot)
 
+    @cython.final
     cdef void go_back(self, uint32_t slot) noexcept:
         if self.pool.defect == PREMATURE_STRIP and self.backlog.waiting and not self.entries[slot].stripped:
             # DEFECT premature-strip (A): the transfer was broken off with a backlog behind it, and the number goes
@@ -150,18 +164,40 @@ cdef class MessageQueue(QueueVerbs):
             self.entries[slot].stripped = True
         backlog_return(&self.backlog, slot)
 
+    @cython.final
     cdef uint32_t number(self, uint32_t slot) noexcept:
         return <uint32_t> (self.first + self.entries[slot].number)
 
+    @cython.final
     cdef int64_t find(self, uint32_t offset) noexcept:
         return <int64_t> self.oldest[offset] - 1 if self.oldest != NULL else -1
+
+    # Steps: of steps.pxi
+
+    cdef int64_t try_put(self, object item, int rank) except? -9:
+        return put_step(self, item, rank)
+
+    cdef int64_t try_put_many(self, list items, int rank, uint32_t* numbers) except? -9:
+        return put_many_step(self, items, rank, numbers)
+
+    cdef int64_t try_get(self, Message message) except? -9:
+        return get_step(self, message)
+
+    cdef Py_ssize_t try_get_many(self, list messages, Py_ssize_t begin, Py_ssize_t end) except -1:
+        return get_many_step(self, messages, begin, end)
+
+    cdef object take_out(self, object key):
+        return take_out_step(self, key)
+
+    cdef int take_out_many(self, Settling* steps, Py_ssize_t n) except -1:
+        return take_out_many_step(self, steps, n)
 
     # A second ack ----------------------------------------------------------------------------------------------------
 
     cdef bint release_again(self, object key):
         """With double-release: take back, once more, the number of a message that left. False: the key names none."""
         cdef uint64_t receipt
-        cdef int64_t at = self.key_of(key, &receipt)
+        cdef int64_t at = key_of(self, key, &receipt)
         cdef uint32_t number
         cdef Slot* slot
         cdef bint left

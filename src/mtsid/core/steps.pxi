@@ -1,0 +1,141 @@
+"""The steps of a queue that are taken inside its monitor, compiled into each queue's module.
+
+To be included by a module with a class `MessageQueue`, a `QueueVerbs` whose `enter`, `leave`, `number` and `find` are final
+methods: they are then part of the step, and not calls through a table, which were a tenth of what a message costs. The
+class has a method for each step. What each promises is said in verbs.pyx.
+"""
+
+
+cdef inline int64_t put_step(MessageQueue self, object item, int rank) except? -9:
+    cdef int64_t code
+    cdef uint64_t ready
+    while True:
+        Py_INCREF(item)
+        monitor_enter(&self.backlog.monitor)
+        code = CLOSED if self.backlog.closed else self.enter(<PyObject*> item, rank, False)
+        if code >= 0:
+            code = self.number(<uint32_t> code)
+        ready = self.backlog.ready
+        monitor_leave(&self.backlog.monitor)
+        if code >= 0:
+            if self.getters.needed():
+                self.getters.wake(1)
+            return code
+        Py_DECREF(item)
+        if code == CLOSED or ready == self.backlog.capacity:
+            return code
+        if not backlog_grow(&self.backlog, ready + 1):
+            raise MemoryError("no memory for more messages")
+
+
+cdef inline int64_t put_many_step(MessageQueue self, list items, int rank, uint32_t* numbers) except? -9:
+    cdef Py_ssize_t n = len(items)
+    cdef Py_ssize_t i
+    cdef int64_t code
+    cdef uint64_t live
+    while True:
+        for i in range(n):
+            Py_INCREF(<object> list_item(items, i))
+        monitor_enter(&self.backlog.monitor)
+        live = self.backlog.waiting + self.backlog.in_flight
+        if self.backlog.closed:
+            code = CLOSED
+        elif <uint64_t> n > backlog_room(&self.backlog):
+            code = NO_ROOM
+        elif backlog_must_grow(&self.backlog, n):
+            code = 1
+        else:
+            code = 0
+            for i in range(n):
+                numbers[i] = self.number(<uint32_t> self.enter(list_item(items, i), rank, True))
+        monitor_leave(&self.backlog.monitor)
+        if code == 0:
+            if self.getters.needed():
+                self.getters.wake(n)
+            return 0
+        for i in range(n):
+            Py_DECREF(<object> list_item(items, i))
+        if code < 0:
+            return code
+        if not backlog_grow(&self.backlog, live + n):
+            raise MemoryError(f"no memory for {n} more messages")
+
+
+cdef inline int64_t get_step(MessageQueue self, Message message) except? -9:
+    cdef int64_t slot
+    cdef PyObject* body
+    monitor_enter(&self.backlog.monitor)
+    slot = backlog_take(&self.backlog)
+    if slot < 0:
+        if self.backlog.closed and self.backlog.in_flight == 0:
+            slot = CLOSED
+        monitor_leave(&self.backlog.monitor)
+        return slot
+    body = fill(&self.backlog, <uint32_t> slot, message)
+    message.number = self.number(<uint32_t> slot)
+    monitor_leave(&self.backlog.monitor)
+    message.body = <object> body
+    Py_DECREF(<object> body)
+    return slot
+
+
+cdef inline Py_ssize_t get_many_step(MessageQueue self, list messages, Py_ssize_t begin, Py_ssize_t end) except -1:
+    cdef PyObject* bodies[BATCH]
+    cdef int64_t slot
+    cdef Py_ssize_t got = 0
+    cdef Py_ssize_t i
+    monitor_enter(&self.backlog.monitor)
+    while begin + got < end:
+        slot = backlog_take(&self.backlog)
+        if slot < 0:
+            break
+        bodies[got] = fill(&self.backlog, <uint32_t> slot, <Message> list_item(messages, begin + got))
+        (<Message> list_item(messages, begin + got)).number = self.number(<uint32_t> slot)
+        got += 1
+    monitor_leave(&self.backlog.monitor)
+    for i in range(got):
+        (<Message> list_item(messages, begin + i)).body = <object> bodies[i]
+        Py_DECREF(<object> bodies[i])
+    return got
+
+
+cdef inline object take_out_step(MessageQueue self, object key):
+    cdef uint64_t receipt, live, room
+    cdef int64_t slot = key_of(self, key, &receipt)
+    cdef PyObject* body
+    cdef bint closed
+    monitor_enter(&self.backlog.monitor)
+    slot = backlog_find(&self.backlog, slot, receipt) if receipt else self.find(<uint32_t> slot)
+    if slot < 0:
+        monitor_leave(&self.backlog.monitor)
+        raise self.refusal(key)
+    body = self.leave(<uint32_t> slot)
+    live = self.backlog.waiting + self.backlog.in_flight
+    room = self.backlog.capacity - live
+    closed = self.backlog.closed
+    monitor_leave(&self.backlog.monitor)
+    result = <object> body
+    Py_DECREF(result)
+    if live == 0 or self.putters.needed():
+        self.left(live, room, closed)
+    return result
+
+
+cdef inline int take_out_many_step(MessageQueue self, Settling* steps, Py_ssize_t n) except -1:
+    cdef uint64_t live, room
+    cdef int64_t slot
+    cdef Py_ssize_t i
+    cdef bint closed
+    monitor_enter(&self.backlog.monitor)
+    for i in range(n):
+        slot = (
+            backlog_find(&self.backlog, steps[i].key, steps[i].receipt)
+            if steps[i].receipt else self.find(<uint32_t> steps[i].key)
+        )
+        steps[i].body = self.leave(<uint32_t> slot) if slot >= 0 else NULL
+    live = self.backlog.waiting + self.backlog.in_flight
+    room = self.backlog.capacity - live
+    closed = self.backlog.closed
+    monitor_leave(&self.backlog.monitor)
+    self.left(live, room, closed)
+    return 0
