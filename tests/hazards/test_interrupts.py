@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import sysconfig
 from collections.abc import Callable
 
 import pytest
@@ -93,51 +92,55 @@ signal_once_waiting(signal.SIGUSR1)
     )
 
 
-@pytest.mark.skipif(
-    bool(sysconfig.get_config_var("Py_GIL_DISABLED")),
-    reason="failed once in 14 runs without the GIL, for a cause not found yet",
-)
 def test_an_exception_of_a_signal_handler_at_any_instant_leaves_a_sound_queue(in_child: Callable[..., str]) -> None:
     """Ctrl-C after Ctrl-C, in the middle of whatever is under way. A call may be cut short; no invariant may be."""
     in_child(
         SIGNALLED
         + """
-import itertools
+import sys
 import numpy  # an import that is interrupted is another story
 class Interrupt(Exception):
     pass
 def interrupt(number, frame):
     raise Interrupt
+signal.signal(signal.SIGALRM, interrupt)
 q, ids = mtsid.MessageQueue(3), mtsid.Allocator(1, 40)
 empty = mtsid.MessageQueue(1)
-interrupts = 0
-signal.signal(signal.SIGALRM, interrupt)
-deadline = time.monotonic() + 40
-while interrupts < 300 and time.monotonic() < deadline:
+body = object()
+references = sys.getrefcount(body)
+
+def work_until_interrupted(seconds, waits):
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    while True:
+        q.put_many([body, body], timeout=0)
+        q.nack(q.get())
+        q.ack_many(q.get_many(3))
+        ids.release_many(ids.acquire_many(20))
+        ids.release(ids.acquire())
+        if waits:
+            try:
+                # Not for ever: a signal that comes as the thread falls asleep is seen a second late (waiting.pyx).
+                # Without the GIL and beside other processes that may be every other one: minutes, in all.
+                empty.get(timeout=0.002)
+            except mtsid.Empty:
+                pass
+
+for n in range(1000):
     try:
-        try:
-            # Sown anew each time, at another distance: a handler that raises may come between any two steps.
-            signal.setitimer(signal.ITIMER_REAL, 0.0002 + interrupts * 0.000003)
-            for n in itertools.count():
-                q.put_many([n, n], timeout=0)
-                q.nack(q.get())
-                q.ack_many(q.get_many(3))
-                ids.release_many(ids.acquire_many(20))
-                ids.release(ids.acquire())
-                if n % 50 == 49:
-                    empty.get()  # until the next signal
-        finally:
-            signal.setitimer(signal.ITIMER_REAL, 0)
+        # Sown anew each time, at another distance: a handler that raises may come between any two steps. The loop is
+        # in a function of its own, for CPython 3.13 leaves some of a loop's jumps out of the `try` that stands round
+        # it, and what a handler raises there goes past the `except`.
+        work_until_interrupted(0.00002 + n * 0.000001, waits=n % 2)
     except Interrupt:
-        interrupts += 1
+        pass
     # What the cut-short round held: received and not settled, acquired and not released. Never more than it can be.
     audit = q.audit()
-    assert audit.waiting + audit.in_flight <= 3 and len(ids) <= 21, (audit, len(ids))
+    assert audit.waiting + audit.in_flight <= 2 and len(ids) <= 20, (n, audit, len(ids))
     ids._check()
+    assert _waiters() == 0, n
     ids.reset()
     q.ack_many(q.snapshot()["mtsid"])
-assert interrupts == 300, interrupts
-assert _waiters() == 0
+    assert sys.getrefcount(body) == references, n
 q.put_many("abc")
 assert len(ids.acquire_many(40)) == 40
 """

@@ -175,7 +175,8 @@ cdef class WaitSet:
         """Sleep until woken (True) or until the deadline (False). Raises what a signal handler raises."""
         cdef double seconds
         # A signal that comes just before the lock is waited for does not end that wait, so the main thread, which alone
-        # handles signals, looks up once a second.
+        # handles signals, looks up once a second. Without the GIL "just before" is long on a busy machine: a lock first
+        # yields its time to other processes, in the hope of being had without sleep.
         cdef double turn = 1.0 if get_ident() == main_thread().ident else _TIMEOUT_MAX
         if scheduled():
             waiter.chosen = schedule_park(<void*> waiter) == 0  # else nobody is left to wake it, as the scheduler notes
