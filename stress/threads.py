@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -312,6 +313,39 @@ def one_delivery(stress: Any, threads: int, rounds: int) -> int:
     return done
 
 
+def peeks(stress: Any, threads: int, rounds: int) -> int:
+    """Each body is new and dies when it is settled, `peek` beside it; what they all hold is counted at the end."""
+    queue: mtsid.MessageQueue[Any] = mtsid.MessageQueue(threads)
+    kept = object()
+    before = sys.getrefcount(kept)
+
+    def settle(me: int) -> int:
+        chance = random.Random(me)
+        for _ in range(rounds):
+            with suppress(mtsid.Full):
+                queue.put(stress.Parcel(kept), False)
+            with suppress(mtsid.Empty, mtsid.NotInUse):
+                if chance.random() < 0.3:
+                    queue.delete(chance.randint(1, threads))
+                else:
+                    queue.ack(queue.get(False))
+        return rounds
+
+    def look(me: int) -> int:
+        chance = random.Random(me)
+        for _ in range(rounds):
+            with suppress(mtsid.NotInUse):
+                assert queue.peek(chance.randint(1, threads)).what is kept
+        return rounds
+
+    half = threads // 2
+    done = together([*[partial(settle, me) for me in range(half)], *[partial(look, me) for me in range(half)]])
+    queue.ack_many(queue.snapshot()["mtsid"])
+    gc.collect()
+    assert sys.getrefcount(kept) == before, f"{sys.getrefcount(kept)} references, {before} before"
+    return done
+
+
 def births_and_deaths(stress: Any, threads: int, rounds: int) -> int:
     """Queues and allocators that come and go, in cycles through their own bodies, for the collector to find."""
 
@@ -389,6 +423,7 @@ def run(stress: Any, scale: float) -> None:
         ("MessageQueue(400): every verb", lambda n: traffic(stress, n, rounds, 400, False)),
         ("MessageQueue(400): shut down at once", lambda n: traffic(stress, n, 20 * rounds, 400, True)),
         ("MessageQueue: one delivery, many hands", lambda n: one_delivery(stress, n, rounds)),
+        ("MessageQueue: peek beside the end of a body", lambda n: peeks(stress, n, 20 * rounds)),
         ("queues that come and go", lambda n: births_and_deaths(stress, n, rounds)),
         ("4.0, every defect", lambda n: old_version(stress, n, rounds)),
     ]

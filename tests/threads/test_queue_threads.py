@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 import itertools
 import random
+import sys
 import threading
+import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -189,6 +193,59 @@ def test_views_are_exact_snapshots(threads: int, run_threads: Threads) -> None:
             done[0] = True
 
     run_threads(look, *[go_round] * (threads - 1))
+
+
+@pytest.mark.parametrize("threads", [2, 4, 8])
+def test_peek_beside_ack_and_delete_neither_keeps_nor_loses_a_reference(threads: int, run_threads: Threads) -> None:
+    """The collector is at work throughout. Each body is new, and holds what is counted at the end."""
+    queue: MessageQueue[list[object]] = MessageQueue(threads)
+    kept = object()
+    done = [False]
+    looks = [0] * threads
+
+    def settle(seed: int) -> None:
+        chance = random.Random(seed)
+        while not done[0]:
+            with suppress(Full):
+                queue.put([kept], False)
+            with suppress(Empty, NotInUse):  # Stale too: another one has deleted it
+                what = chance.randrange(5)
+                if what == 0:
+                    assert queue.delete(chance.randint(1, threads))[0] is kept
+                elif what == 1:
+                    queue.nack(queue.get(False))
+                elif what == 2:
+                    queue.ack_many(queue.get_many(2, False))
+                else:
+                    queue.ack(queue.get(False))
+
+    def look(me: int) -> None:
+        while not done[0]:
+            time.sleep(0.00001)  # or, without the GIL, it would keep the others out and look at the same bodies
+            for mtsid in range(1, threads + 1):
+                with suppress(NotInUse):
+                    assert queue.peek(mtsid)[0] is kept
+                    looks[me] += 1
+
+    def collect() -> None:
+        try:
+            for _ in range(20):
+                gc.collect()
+                time.sleep(0.005)
+        finally:
+            done[0] = True
+
+    before = sys.getrefcount(kept)
+    run_threads(
+        collect,
+        *[lambda n=n: settle(n) for n in range(threads // 2)],
+        *[lambda n=n: look(n) for n in range(threads // 2)],
+    )
+    assert sum(looks) > 100
+    queue.ack_many(queue.snapshot()["mtsid"])
+    gc.collect()
+    assert sys.getrefcount(kept) == before
+    assert queue.audit().free == threads
 
 
 @pytest.mark.parametrize("threads", [2, 4, 8])
