@@ -26,7 +26,7 @@ BUILD_FILES := pyproject.toml setup.py
 # A mistyped PYTHON must not cost a rebuild.
 .PRECIOUS: $(VENV)/interpreter $(VENV)/switches
 .DEFAULT_GOAL := help
-.PHONY: help compare test stories schedules mutants residue bench lint format clean weak soak sanitize fuzz FORCE
+.PHONY: help compare test stories schedules mutants residue bench lint format clean weak soak sanitize fuzz coverage FORCE
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -36,6 +36,9 @@ compare: $(VENV)/installed  ## run the 4.0 queue beside the SP2 queue (ARGS: a t
 
 test: $(VENV)/extra-test  ## run the whole test suite
 	$(BIN)/python -m pytest $(ARGS)
+
+coverage: $(VENV)/extra-coverage  ## measure which lines and branches the tests run; fails below 95 % and 90 %
+	$(BIN)/python tools/measure_coverage.py $(ARGS)
 
 stories: $(VENV)/extra-test  ## search for the shortest ways to each fault of 4.0, and tell them
 	$(BIN)/python -m pytest tests/mta/test_any_sequence.py -k story -rP $(ARGS)

@@ -4,7 +4,7 @@ Switches, as environment variables:
 
 MTSID_DEBUG=1             no optimisation, assertions kept
 MTSID_SANITIZE=thread     compiled with -fsanitize=thread (or address, undefined); for `make sanitize`, see stress/
-MTSID_COVERAGE=1          line tracing, for coverage of the Cython sources
+MTSID_COVERAGE=1          compiled for gcov, without optimisation; for `make coverage`
 MTSID_SCHEDULED=1         every atomic operation is a scheduling point; for `make schedules` alone
 """
 
@@ -32,7 +32,7 @@ coverage = os.environ.get("MTSID_COVERAGE") == "1"
 scheduled = os.environ.get("MTSID_SCHEDULED") == "1"
 
 # Under a sanitizer -O1, which keeps the accesses as they are written, and compiles in half the time.
-compile_args = ["-std=c11", "-O0" if debug else "-O1" if sanitize else "-O3", "-g"]
+compile_args = ["-std=c11", "-O0" if debug or coverage else "-O1" if sanitize else "-O3", "-g"]
 link_args = []
 macros = [] if debug else [("NDEBUG", "1")]
 if sanitize:
@@ -45,8 +45,8 @@ if sanitize == "address":
     # A freed Message goes to malloc, and not into a list of ours, where its late use would not be seen.
     macros += [("CYTHON_USE_FREELISTS", "0")]
 if coverage:
-    macros += [("CYTHON_TRACE_NOGIL", "1"), ("CYTHON_USE_SYS_MONITORING", "0")]
-
+    compile_args += ["--coverage", "-fprofile-update=atomic"]  # threads count together
+    link_args += ["--coverage"]
 if scheduled:
     macros += [("MTSID_SCHEDULED", "1")]
 
@@ -79,7 +79,6 @@ setup(
             "wraparound": False,
             "cdivision": True,
             "auto_pickle": False,
-            "linetrace": coverage,
         },
     )
 )

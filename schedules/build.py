@@ -15,6 +15,8 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 def _place() -> Path:
+    if os.environ.get("MTSID_COVERAGE") == "1":
+        return ROOT / "build" / "coverage-scheduled"  # compiled otherwise; of `make coverage`, which makes it anew
     return ROOT / "build" / f"scheduled-{sys.implementation.cache_tag}{getattr(sys, 'abiflags', '')}"
 
 
