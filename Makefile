@@ -37,7 +37,7 @@ compare: $(VENV)/installed  ## run the 4.0 queue beside the SP2 queue (ARGS: a t
 test: $(VENV)/extra-test  ## run the whole test suite
 	$(BIN)/python -m pytest $(ARGS)
 
-coverage: $(VENV)/extra-coverage  ## measure which lines and branches the tests run; fails below 95 % and 90 %
+coverage: $(VENV)/extra-coverage  ## measure which lines and branches the tests run; fails below 95 and 90 %
 	$(BIN)/python tools/measure_coverage.py $(ARGS)
 
 stories: $(VENV)/extra-test  ## search for the shortest ways to each fault of 4.0, and tell them

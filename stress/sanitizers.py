@@ -113,6 +113,7 @@ SUITE = ["tests/core", "tests/v40", "tests/threads", "tests/hazards"]
 LEFT_OUT = {
     "tests/core/test_footprint.py": "weighs memory, to which a sanitizer adds its own",
     "tests/hazards/test_levels.py": "the same, and freed memory is kept back",
+    "tests/hazards/test_no_address_space.py": "AddressSanitizer takes the whole address space for itself",
     "tests/hazards/test_reentrance.py::test_memory_does_not_grow_with_use": "as test_levels.py",
     "tests/hazards/test_reentrance.py::test_a_signal_handler_may_acquire_and_release": (
         "signals come faster than a slowed handler ends, and handlers within handlers use up the ids"

@@ -181,3 +181,18 @@ def test_ids_at_regular_distances_are_checked_for_duplicates_in_a_breath() -> No
     ids.reserve_many(spread)
     ids.release_many(spread)
     assert ids.available == ids.capacity
+
+
+def test_an_array_that_lies_about_its_dimensions_is_refused() -> None:
+    class Flat(np.ndarray[Any, Any]):
+        """It says that it is flat."""
+
+        @property
+        def ndim(self) -> int:
+            return 1
+
+    ids = Allocator(1, 100)
+    ids.acquire_many(4)
+    with pytest.raises(TypeError, match="flat"):
+        ids.release_many(np.array([[1, 2], [3, 4]], "uint32").view(Flat))
+    assert len(ids) == 4

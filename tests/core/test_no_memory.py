@@ -7,6 +7,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+import numpy as np
 import pytest
 
 from mtsid import Allocator, MessageQueue
@@ -52,6 +53,21 @@ def test_a_bulk_call_without_memory_leaves_the_ids_as_they_were(verb: str) -> No
         if call_without_memory(call, allocations) is FAILED:
             failed += 1
             assert sorted(ids) == [10_000]
+        ids._check()
+    assert failed
+
+
+@pytest.mark.parametrize("kind", [list, partial(np.array, dtype="uint32")])
+def test_a_bulk_release_without_memory_releases_nothing(kind: Callable[[list[int]], Any]) -> None:
+    failed = 0
+    for allocations in range(12):
+        ids = Allocator(10_000, 10_100)
+        ids.acquire_many(50)
+        some = kind([10_009, 10_003, 10_005])  # not in order: they are looked through for duplicates
+        if call_without_memory(partial(ids.release_many, some), allocations) is FAILED and len(ids) == 50:
+            failed += 1
+        else:
+            assert len(ids) == 47
         ids._check()
     assert failed
 

@@ -151,6 +151,7 @@ def test_a_missing_trace_and_a_directory_are_one_line(tmp_path: Path) -> None:
         (["compare", "--events", "-", "--json", "r"], "--events needs a file"),
         (["compare", "--colour"], "--colour"),
         (["storm", "--threads", "0"], "--threads"),
+        (["storm", "--threads", "many"], "--threads"),
         (["storm", "--seconds", "nan"], "--seconds"),
         (["storm", "--seconds", "-1"], "--seconds"),
         (["storm", "--version", "5.5"], "--version"),
@@ -355,6 +356,21 @@ def without(folder: Path, package: str) -> str:
     return os.pathsep.join([str(folder), *filter(None, [os.environ.get("PYTHONPATH")])])
 
 
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--version", "SP2"], "mtsid storm: SP2"),
+        (["--version", "4.0"], "mtsid storm: 4.0"),
+        (["--defect", "unchecked-wrap"], "mtsid storm: 4.0"),  # a defect is 4.0's
+    ],
+)
+def test_a_storm_runs_as_long_as_it_was_told(options: list[str], words: str) -> None:
+    run = mtsid("storm", "--threads", "2", "--seconds", "0.2", *options)
+    assert (run.returncode, run.stderr) == (0, "")
+    assert words in run.stdout
+    assert "Try next" in run.stdout
+
+
 @pytest.mark.parametrize(("command", "package"), [("compare", "rich"), ("compare", "simpy"), ("storm", "rich")])
 def test_without_the_extra_one_line_says_what_to_install(tmp_path: Path, package: str, command: str) -> None:
     run = mtsid(command, PYTHONPATH=without(tmp_path, package))
@@ -376,8 +392,9 @@ def test_importing_mtsid_and_its_command_line_imports_neither_rich_nor_simpy() -
     assert run.stdout == "[]\n"
 
 
-def test_a_pipe_closed_early_ends_quietly() -> None:
-    child = subprocess.Popen([sys.executable, "-m", "mtsid", "compare"], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+@pytest.mark.parametrize("command", ["compare", "states"])
+def test_a_pipe_closed_early_ends_quietly(command: str) -> None:
+    child = subprocess.Popen([sys.executable, "-m", "mtsid", command], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     assert child.stdout is not None
     child.stdout.close()
     assert child.stderr is not None

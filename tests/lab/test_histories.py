@@ -120,6 +120,10 @@ def test_an_overlap_that_lasts_says_so() -> None:
     assert report.still_there == 2
 
 
+def test_a_long_hold_is_told_in_seconds() -> None:
+    assert "from 0.000 us until 2.500 s" in str(play("A+7@0 B+7@9 B-7@10 A-7@2500000000"))
+
+
 @pytest.mark.parametrize(
     ("script", "strays", "overlaps"),
     [

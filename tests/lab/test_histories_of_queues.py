@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from mtsid import Empty, MessageQueue, NotInUse, ShutDown, Stale
+from mtsid import Empty, Full, MessageQueue, NotInUse, ShutDown, Stale
 from mtsid.lab import HistoryReport, Recorder
 
 
@@ -391,6 +391,43 @@ def test_every_verb_is_recorded() -> None:
     report = recorder.check(expect_empty=True)
     assert report.ok, str(report)
     assert (report.put, report.delivered, report.returned, report.left, report.refused) == (6, 7, 1, 6, 5)
+
+
+def test_what_was_refused_is_no_message() -> None:
+    recorder = Recorder()
+    queue = recorder.queue(MessageQueue(2))
+    with pytest.raises(Full):
+        queue.put_many("abc", block=False)
+    assert queue.put_many("").tolist() == []
+    queue.put("a")
+    message = queue.get()
+    with pytest.raises(ValueError, match="twice"):
+        queue.ack_many([message, message])
+    queue.ack(message)
+    report = recorder.check(expect_empty=True)
+    assert report.ok, str(report)
+    assert (report.put, report.left) == (1, 1)
+
+
+def test_an_empty_queue_without_a_snapshot_is_known_to_be_empty() -> None:
+    class Plain:
+        """The verbs and a length, and nothing to look a message up with."""
+
+        def __init__(self) -> None:
+            self.inside: MessageQueue[str] = MessageQueue()
+            self.put, self.get = self.inside.put, self.inside.get
+            self.ack, self.nack = self.inside.ack, self.inside.nack
+
+        def __len__(self) -> int:
+            return len(self.inside)
+
+    recorder = Recorder()
+    queue = recorder.queue(Plain())
+    queue.put("a")
+    with pytest.raises(ValueError, match="remaining="):
+        recorder.check()
+    queue.ack(queue.get())
+    assert recorder.check(expect_empty=True).ok
 
 
 def test_what_is_in_the_queue_is_looked_up() -> None:

@@ -124,6 +124,15 @@ def test_the_report_fits_80_columns() -> None:
             assert " ".join(report.first_duplicate.story().split()) in text
 
 
+def test_a_defect_that_did_not_show_says_so() -> None:
+    queue: v40.MessageQueue[int] = v40.MessageQueue(defect="unchecked-wrap")
+    report = storm(queue, threads=1, seconds=0.001)  # too short for 65,535 numbers
+    assert report.duplicates == 0
+    text = " ".join(printed(report).split())
+    assert "No duplicate" in text
+    assert "--threads 2 --seconds 10" in text
+
+
 class Named(v40.MessageQueue[int]):
     defect = "racy-claim"
 
@@ -211,6 +220,22 @@ def test_other_faults_are_reported(kind: type[Faulty], words: str) -> None:
     assert words in " ".join(report.faults)
     assert report.version == kind.__name__
     assert words in " ".join(printed(report).split())
+
+
+class Snatching(Faulty):
+    """Ends a delivery behind its receiver's back now and then."""
+
+    def get(self, block: bool = True, timeout: float | None = None) -> Any:
+        message = super().get(block, timeout)
+        if self.now_and_then():
+            super().ack(message)
+        return message
+
+
+def test_a_delivery_that_was_ended_behind_its_receivers_back_is_reported() -> None:
+    report = storm(Snatching(), threads=1, seconds=0.2)
+    assert not report.sound
+    assert "could not be settled" in " ".join(report.faults)
 
 
 class Swapping(Faulty):

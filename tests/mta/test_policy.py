@@ -68,6 +68,13 @@ def test_a_count_refuses_fractions(name: str, value: float) -> None:
         policy(name, value)
 
 
+@pytest.mark.parametrize("name", TIMERS)
+def test_a_timer_of_a_millisecond_is_the_shortest(name: str) -> None:
+    assert getattr(policy(name, 0.001), name) == 0.001
+    with pytest.raises(ValueError, match=f"{name} must be at least 0.001, not 0.0009"):
+        policy(name, 0.0009)
+
+
 @pytest.mark.parametrize("name", LISTED)
 def test_what_the_mta_lists_has_an_upper_limit(name: str) -> None:
     assert getattr(policy(name, 65535), name) == 65535

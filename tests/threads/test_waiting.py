@@ -57,6 +57,22 @@ def test_a_bulk_release_wakes_as_many_as_it_frees(run_threads: Threads, waiting:
     assert sorted(got) == [1, 2, 3]
 
 
+@pytest.mark.parametrize("free", [lambda ids: ids.release_many([1, 2]), lambda ids: ids.reset()])
+def test_4_0_wakes_too(free: Callable[[v40.Allocator], object], run_threads: Threads, waiting: Waiting) -> None:
+    ids = v40.Allocator(1, 2, defect="racy-claim")
+    ids.acquire_many(2)
+    got: list[int] = []
+
+    def give_back() -> None:
+        waiting(2)
+        with pytest.raises(Exhausted):
+            ids.acquire_many(1)  # whoever fails leaves the others in line
+        free(ids)
+
+    run_threads(*[lambda: got.append(ids.acquire(None))] * 2, give_back)
+    assert len(got) == 2
+
+
 def test_a_reset_wakes_those_who_wait_for_an_id(run_threads: Threads, waiting: Waiting) -> None:
     ids = full_allocator(2)
 

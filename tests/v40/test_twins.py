@@ -144,6 +144,22 @@ def test_an_allocators_twins_are_counted_and_released_one_by_one() -> None:
         ids.release(1)
 
 
+def test_an_allocator_says_its_defect_and_is_initialised_once() -> None:
+    ids = Allocator(1, 3, defect="unchecked-wrap")
+    ids.acquire()
+    with pytest.raises(TypeError, match="once"):
+        ids.__init__(1, 9)  # type: ignore[misc]
+    assert (ids.defect, ids.capacity, list(ids)) == ("unchecked-wrap", 3, [1])
+
+
+def test_an_excluded_id_is_refused_in_bulk() -> None:
+    ids = Allocator(1, 5, exclude=[3])
+    for verb in (ids.release_many, ids.reserve_many):
+        with pytest.raises(ValueError, match="id 3 is excluded"):
+            verb([1, 3])
+    assert list(ids) == []
+
+
 def test_a_queue_with_twins_shuts_down_in_order(queue: MessageQueue[str]) -> None:
     message = queue.get()
     assert queue.shutdown(immediate=True) == ["b", "c"]

@@ -8,7 +8,7 @@ from mtsid.core.monitor cimport Monitor
 
 cdef class Waiter:
     cdef object lock            # locked while its thread should sleep; a waker unlocks it
-    cdef readonly Py_ssize_t need    # how many units it wants at once
+    cdef Py_ssize_t need        # how many units it wants at once
     cdef bint chosen            # its own thread's: it was woken, and has not entered again since
     # Guarded by the monitor of the line that it stands in:
     cdef bint in_line
