@@ -16,7 +16,7 @@ Calls = list[tuple[str, tuple[Any, ...]]]
 
 # numpy is imported at the first bulk call: that one takes steps which no other takes.
 Allocator(1, 1).acquire_many(1)
-MessageQueue(1).put_many([None])
+MessageQueue[None](1).put_many([None])
 
 
 @dataclass(frozen=True)
