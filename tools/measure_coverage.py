@@ -50,8 +50,9 @@ LEFT_OUT = {
     "tests/test_soak.py": "holds a tool, not the package",
 }
 
-#: Run without coverage.py: where memory ends its tracer crashes.
+#: Run without coverage.py, whose tracer crashes where memory ends, and from CPython 3.12 on in a subinterpreter.
 UNTRACED = [
+    "tests/hazards/test_subinterpreters.py",
     "tests/hazards/test_no_address_space.py",
     "tests/hazards/test_processes.py::test_without_memory_nothing_is_lost",
 ]
