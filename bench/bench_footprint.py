@@ -7,8 +7,11 @@ import sys
 
 import pytest
 
-from bench.harness import Benchmark, Match, Ratio, Row, Side, timed
-from bench.rivals import locked, simple_queue
+from bench.harness import Benchmark, Match, Row, Side, side
+from bench.rivals.conditions import CONDITIONS
+from bench.rivals.culsans import CULSANS
+from bench.rivals.locked import LOCKED
+from bench.rivals.simple_queue import SIMPLE_QUEUE
 from bench.rivals.sp2 import SP2
 from bench.rivals.v40 import V40
 
@@ -23,6 +26,7 @@ print(perf_counter() - start)
 MEMORY = """
 import os
 import numpy
+from collections import deque
 from queue import SimpleQueue
 from mtsid import Allocator, MessageQueue, v40
 
@@ -76,12 +80,8 @@ def test_create_ids(match: Match, benchmark: Benchmark) -> None:
         benchmark,
         "to make one",
         "65,535 ids: mtsid",
-        timed(SP2.name, SP2.create_ids()),
-        [
-            timed("SimpleQueue free list", simple_queue.create_ids()),
-            timed(locked.NAME, locked.create_ids()),
-            timed(V40.name, V40.create_ids()),
-        ],
+        side(SP2, "create_ids"),
+        [side(SIMPLE_QUEUE, "create_ids"), side(LOCKED, "create_ids"), side(V40, "create_ids")],
         rounds=51,
     )
 
@@ -92,8 +92,13 @@ def test_create_queue(match: Match, benchmark: Benchmark) -> None:
         benchmark,
         "to make one",
         "a queue of 65,535: mtsid",
-        timed(SP2.name, SP2.create_queue()),
-        [timed(simple_queue.NAME_CYCLE, simple_queue.create_queue()), timed(V40.name, V40.create_queue())],
+        side(SP2, "create_queue"),
+        [
+            side(SIMPLE_QUEUE, "create_queue"),
+            side(CONDITIONS, "create_queue"),
+            side(V40, "create_queue"),
+            *match.present([CULSANS], lambda rival: side(rival, "create_queue")),
+        ],
         rounds=51,
     )
 
@@ -127,7 +132,12 @@ def test_import(match: Match, benchmark: Benchmark) -> None:
         (
             "an id, all live: mtsid",
             "taken(Allocator(1, count), count)",
-            {"SimpleQueue free list": "free_list(count)", "4.0": "taken(v40.Allocator(1, count), count)"},
+            {
+                "SimpleQueue as free list": "free_list(count)",
+                "lock + deque": "deque(range(1, count + 1))",
+                "the set of what is in use": "set(range(1, count + 1))",
+                "4.0": "taken(v40.Allocator(1, count), count)",
+            },
         ),
         (
             "a slot, all full: mtsid",
@@ -157,8 +167,5 @@ def test_memory(match: Match, benchmark: Benchmark, work: str, things: str, riva
     benchmark.pedantic(lambda: None, setup=lambda: None, rounds=1)
     if benchmark.disabled:
         return
-    row = Row("resident memory", work, SP2.name, mine, "bytes")
-    for name, its in zip(rivals, others, strict=True):
-        row.ratios.append(Ratio(name, its, mine / its, mine / its, mine / its, None))
-    match.rows.append(row)
-    benchmark.extra_info.update(work=work, bytes={SP2.name: mine, **dict(zip(rivals, others, strict=True))})
+    others_named = dict(zip(rivals, others, strict=True))
+    match.keep(benchmark, Row.plain("resident memory", work, SP2.name, mine, others_named, "bytes"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from itertools import count, repeat
 
-from bench.harness import IDS, Benchmark, Loop, Match, timed
+from bench.harness import IDS, Benchmark, Loop, Match, side, timed
 from bench.rivals.sp2 import SP2
 from mtsid import Allocator, MessageQueue
 from mtsid.lab import Recorder
@@ -62,7 +62,7 @@ def test_recorded_ids(match: Match, benchmark: Benchmark) -> None:
         "recording: acquire + release",
         "one thread",
         timed("Recorder", recorded_pair()),
-        [timed(SP2.name, SP2.id_pair()), timed("lock + dict of owners", owned_pair())],
+        [side(SP2, "id_pair"), timed("lock + dict of owners", owned_pair())],
     )
 
 
@@ -73,5 +73,5 @@ def test_recorded_messages(match: Match, benchmark: Benchmark) -> None:
         "recording: put + get + ack",
         "one thread",
         timed("Recorder", recorded_cycle()),
-        [timed(SP2.name, SP2.cycle())],
+        [side(SP2, "cycle")],
     )

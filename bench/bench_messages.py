@@ -1,29 +1,36 @@
-"""The whole way of a message: it enters, is got and leaves."""
+"""The whole way of a message, in one thread: it enters, is got and leaves."""
 
 from __future__ import annotations
 
 import pytest
 
-from bench.harness import Benchmark, Match, flowing, timed
-from bench.rivals import floor, locked, simple_queue
+from bench.harness import Benchmark, Match, side
+from bench.rivals.aiologic import AIOLOGIC
+from bench.rivals.conditions import CONDITIONS
+from bench.rivals.culsans import CULSANS
+from bench.rivals.floor import FLOOR
+from bench.rivals.ft_utils import FT_UTILS
+from bench.rivals.locked import LOCKED
+from bench.rivals.simple_queue import SIMPLE_QUEUE
 from bench.rivals.sp2 import SP2, Variant
+from bench.rivals.std_queue import QUEUE
 from bench.rivals.v40 import V40
 
-BOUND = 1024
+OTHERS = [LOCKED, CONDITIONS, QUEUE, CULSANS, AIOLOGIC, FT_UTILS]
 
 
 def test_cycle(match: Match, benchmark: Benchmark) -> None:
-    """Put, get and ack in one thread."""
+    """Put, get and ack."""
     match.play(
         benchmark,
         "one message: put + get + ack",
         "mtsid",
-        timed(SP2.name, SP2.cycle()),
+        side(SP2, "cycle"),
         [
-            timed(floor.NAME, floor.cycle()),
-            timed(simple_queue.NAME_CYCLE, simple_queue.cycle(), goal=0.6),
-            timed(locked.NAME_CYCLE, locked.cycle()),
-            timed(V40.name, V40.cycle()),
+            *match.present([FLOOR], lambda rival: side(rival, "cycle", goal="cycle/floor")),
+            side(SIMPLE_QUEUE, "cycle", goal="cycle/queues"),
+            side(V40, "cycle"),
+            *match.present(OTHERS, lambda rival: side(rival, "cycle")),
         ],
     )
 
@@ -32,35 +39,16 @@ def test_cycle(match: Match, benchmark: Benchmark) -> None:
 @pytest.mark.parametrize("variant", [SP2, V40], ids=["SP2", "4.0"])
 def test_cycle_bulk(match: Match, benchmark: Benchmark, variant: Variant, batch: int) -> None:
     """So many at once, for each message."""
+    goal = "bulk/messages" if variant is SP2 and batch == 100 else None
     match.play(
         benchmark,
         "many messages at once, for each",
         f"{variant.name}, {batch:,}",
-        timed(variant.name, variant.cycle_bulk(batch)),
+        side(variant, "cycle_bulk", batch),
         [
-            timed("itself, one by one", variant.cycle()),
-            timed(f"{simple_queue.NAME_CYCLE}, one by one", simple_queue.cycle()),
+            side(variant, "cycle", goal=goal, name="itself, one by one"),
+            side(SIMPLE_QUEUE, "cycle", name="2 SimpleQueues + dict, one by one"),
         ],
         rounds=201,
         batch=batch,
-    )
-
-
-@pytest.mark.parametrize("pairs", [1, 2, 4, 8])
-def test_threads(match: Match, benchmark: Benchmark, pairs: int) -> None:
-    """Producers and consumers at once, 1,024 messages at most between them."""
-    match.play(
-        benchmark,
-        f"threads, at most {BOUND:,} messages between them",
-        f"mtsid, {pairs} + {pairs}",
-        flowing(SP2.name, SP2.flow(BOUND), pairs),
-        [
-            flowing(V40.name, V40.flow(BOUND), pairs),
-            flowing(simple_queue.NAME_CYCLE, simple_queue.flow(BOUND), pairs),
-            flowing(locked.NAME_CYCLE, locked.flow(BOUND), pairs),
-        ],
-        seconds=0.15,
-        rounds=15,
-        batch=pairs,
-        unit="rate",
     )

@@ -2,20 +2,21 @@
 
 What a shared machine does to one side in a round it mostly does to the others in that round. So a ratio is taken within
 each round, and what is reported is the median of those, with their middle half. A turn is much shorter than what a busy
-system gives a process at once, so that most rounds pass undisturbed. The order of the rivals changes every round; the
-subject comes last, since pytest-benchmark takes its time.
+system gives a process at once, so that most rounds pass undisturbed. The order of the sides is drawn anew every round.
 """
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from random import Random
 from statistics import median, quantiles
 from time import perf_counter
 from typing import Any, Literal, Protocol
 
-__all__ = ["IDS", "Flow", "Loop", "Match", "Ratio", "Row", "Side", "flowing", "timed"]
+from bench.goals import GOALS
+
+__all__ = ["IDS", "Absent", "Benchmark", "Loop", "Match", "Ratio", "Row", "Side", "side", "timed"]
 
 IDS = 65535
 
@@ -23,13 +24,8 @@ Loop = Callable[[int], None]  # does something so many times
 Unit = Literal["time", "rate", "bytes"]  # how a cost is shown
 
 
-@dataclass(frozen=True)
-class Flow:
-    """What producers and consumers do so many times, and how many messages are left."""
-
-    produce: Loop
-    consume: Loop
-    left: Callable[[], int]
+class Absent(Exception):
+    """A rival cannot be had here; says why."""
 
 
 @dataclass(frozen=True)
@@ -38,10 +34,13 @@ class Side:
 
     name: str
     run: Callable[[int], float]
-    goal: float | None = None  # as a rival: what the ratio should be at most
+    goal: str | None = None  # as a rival: the key of what is wished for in goals.py
+
+    def __post_init__(self) -> None:
+        assert self.goal is None or self.goal in GOALS
 
 
-def timed(name: str, loop: Loop, goal: float | None = None) -> Side:
+def timed(name: str, loop: Loop, goal: str | None = None) -> Side:
     """A side from a loop."""
 
     def run(n: int) -> float:
@@ -52,33 +51,9 @@ def timed(name: str, loop: Loop, goal: float | None = None) -> Side:
     return Side(name, run, goal)
 
 
-def flowing(name: str, flow: Flow, pairs: int, goal: float | None = None) -> Side:
-    """A side of `pairs` producers and as many consumers, which start together: from the first start to the last end."""
-
-    def run(n: int) -> float:
-        share = max(1, n // pairs)
-        barrier = threading.Barrier(2 * pairs)
-        starts: list[float] = []
-        ends: list[float] = []
-
-        def work(loop: Loop) -> None:
-            barrier.wait()
-            starts.append(perf_counter())
-            loop(share)
-            ends.append(perf_counter())
-            barrier.wait()
-
-        loops = [flow.produce, flow.consume] * pairs
-        threads = [threading.Thread(target=work, args=(loop,), daemon=True) for loop in loops]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join(120)
-        assert len(ends) == 2 * pairs, "a thread failed or hangs"
-        assert flow.left() == 0
-        return (max(ends) - min(starts)) * n / (share * pairs)
-
-    return Side(name, run, goal)
+def side(rival: Any, verb: str, *arguments: Any, goal: str | None = None, name: str | None = None) -> Side:
+    """A side from a rival's loop for that verb; see rivals/__init__.py."""
+    return timed(name or rival.called(verb), getattr(rival, verb)(*arguments), goal)
 
 
 @dataclass(frozen=True)
@@ -90,12 +65,7 @@ class Ratio:
     middle: float
     low: float  # the quarter below
     high: float  # the quarter above
-    goal: float | None
-
-    @property
-    def met(self) -> bool | None:
-        """Is the goal met, if there is one?"""
-        return None if self.goal is None else self.middle <= self.goal
+    goal: str | None = None
 
 
 @dataclass
@@ -108,6 +78,21 @@ class Row:
     cost: float  # seconds or bytes for one
     unit: Unit
     ratios: list[Ratio] = field(default_factory=list)
+    goal: str | None = None  # for the cost itself
+
+    @classmethod
+    def plain(cls, group: str, work: str, subject: str, cost: float, rivals: Mapping[str, float], unit: Unit) -> Row:
+        """A row of figures that were taken once, so that the ratios have no spread."""
+        ratios = [Ratio(name, its, cost / its, cost / its, cost / its) for name, its in rivals.items()]
+        return cls(group, work, subject, cost, unit, ratios)
+
+    def figures(self) -> Iterable[tuple[str, float]]:
+        """Each goal that this row bears on, with the ratio or cost."""
+        if self.goal:
+            yield self.goal, self.cost
+        for ratio in self.ratios:
+            if ratio.goal:
+                yield ratio.goal, ratio.middle
 
 
 class Benchmark(Protocol):
@@ -125,6 +110,22 @@ class Match:
 
     def __init__(self) -> None:
         self.rows: list[Row] = []
+        self.notes: dict[str, str] = {}  # what to know of the figures: rivals that cannot be had here, and why
+        self.is_quick = False  # a fortieth of the rounds: shows that all works, and no more
+
+    def rounds(self, wanted: int) -> int:
+        """How many rounds to do of those wanted."""
+        return max(3, wanted // 40) if self.is_quick else wanted
+
+    def present(self, rivals: Iterable[Any], make: Callable[[Any], Side]) -> list[Side]:
+        """A side from each rival that can be had here; the others are noted."""
+        found = []
+        for rival in rivals:
+            try:
+                found.append(make(rival))
+            except Absent as why:
+                self.notes[rival.name] = f"left out: {why}"
+        return found
 
     def play(
         self,
@@ -138,47 +139,64 @@ class Match:
         rounds: int = 401,
         batch: int = 1,
         unit: Unit = "time",
-    ) -> None:
+        goal: str | None = None,
+    ) -> Row | None:
         """Compare; `seconds` is about the length of one side's turn, and `batch` divides every number of repetitions.
 
         pytest-benchmark times the subject's turns and records them; the rivals have theirs in the set-up of each round.
+        Returns the row, unless nothing is measured.
         """
         sides = [subject, *rivals]
         if benchmark.disabled:
-            for side in sides:
-                side.run(4 * batch)
-        count = {side.name: batch if benchmark.disabled else _calibrate(side, seconds, batch) for side in sides}
-        costs: dict[str, list[float]] = {side.name: [] for side in sides}
+            for one in sides:
+                one.run(4 * batch)
+        count = {one.name: batch if benchmark.disabled else _calibrate(one, seconds, batch) for one in sides}
+        costs: dict[str, list[float]] = {one.name: [] for one in sides}
         assert len(costs) == len(sides), "two sides of one name"
+        chance = Random(work)
+        after: list[Side] = []
 
-        def turn(side: Side) -> None:
-            costs[side.name].append(side.run(count[side.name]) / count[side.name])
+        def turn(one: Side) -> None:
+            costs[one.name].append(one.run(count[one.name]) / count[one.name])
 
         def others() -> None:
-            start = len(costs[subject.name]) % max(1, len(rivals))
-            for rival in [*rivals[start:], *rivals[:start]]:
-                turn(rival)
+            """Those left of the last round, then those that come before the subject in this one."""
+            for one in after:
+                turn(one)
+            order = chance.sample(sides, len(sides))
+            place = order.index(subject)
+            after[:] = order[place + 1 :]
+            for one in order[:place]:
+                turn(one)
 
         benchmark.group = group
-        benchmark.pedantic(lambda: turn(subject), setup=others, rounds=rounds)
+        benchmark.pedantic(lambda: turn(subject), setup=others, rounds=self.rounds(rounds))
+        for one in after:
+            turn(one)
         if benchmark.disabled:
-            return
-        row = Row(group, work, subject.name, median(costs[subject.name]), unit)
+            return None
+        row = Row(group, work, subject.name, median(costs[subject.name]), unit, goal=goal)
         for rival in rivals:
             ratios = [mine / its for mine, its in zip(costs[subject.name], costs[rival.name], strict=True)]
             low, middle, high = quantiles(ratios, n=4)
             row.ratios.append(Ratio(rival.name, median(costs[rival.name]), middle, low, high, rival.goal))
-        self.rows.append(row)
-        benchmark.extra_info.update(work=work, repetitions=count[subject.name], costs=costs)
+        self.keep(benchmark, row)
+        benchmark.extra_info.update(repetitions=count, costs=costs)
+        return row
+
+    def keep(self, benchmark: Benchmark, *rows: Row) -> None:
+        """Put rows into the table and into the JSON file."""
+        self.rows += rows
+        benchmark.extra_info.setdefault("rows", []).extend(asdict(row) for row in rows)
 
 
-def _calibrate(side: Side, seconds: float, batch: int) -> int:
+def _calibrate(one: Side, seconds: float, batch: int) -> int:
     """How many repetitions take about that long; warms the side up, too.
 
     The better of two runs counts: a slow one (an import, page faults, a neighbour) would make every turn too short.
     """
     n = batch
-    side.run(n)
-    while (elapsed := min(side.run(n), side.run(n))) < seconds / 4:
+    one.run(n)
+    while (elapsed := min(one.run(n), one.run(n))) < seconds / 4:
         n *= 4
     return max(1, round(n / batch * seconds / elapsed)) * batch

@@ -1,9 +1,46 @@
 """One file a rival. Each makes loops: functions that do some work so many times, with everything bound beforehand.
 
-A file has those of these functions for which its rival has an answer:
+A rival is an object with a name, `called(verb)`, which names it as a side, and those of these methods for which it has
+an answer:
 
-id_pair(live=())    take an id and give it back; `live` ids are taken already
+id_pair(live=())    take an id and give it back; the ids `live` are taken already
 cycle()             a message enters, is got and leaves
 flow(bound)         the same in two halves, for threads: what a producer does, what a consumer does
+hand_off()          put, and a get that waits
 create_ids(), create_queue()    make one
+
+What must be installed for a rival is imported when a loop is made; if it is not there, that raises `Absent`.
 """
+
+from __future__ import annotations
+
+import importlib
+import warnings
+from typing import Any
+
+from bench.harness import Absent
+
+__all__ = ["Rival", "package"]
+
+
+class Rival:
+    """What all have."""
+
+    name: str
+
+    def called(self, verb: str) -> str:
+        """What it is called as a side in a comparison of that verb."""
+        return self.name
+
+
+def package(module: str, needs: str) -> Any:
+    """Import what the extra `bench` brings; `needs` says for which interpreters it does."""
+    try:
+        with warnings.catch_warnings():
+            # Their deprecations are theirs. That the GIL came on (a RuntimeWarning) would spoil the run: an error.
+            warnings.simplefilter("ignore", DeprecationWarning)
+            warnings.simplefilter("ignore", PendingDeprecationWarning)
+            warnings.simplefilter("ignore", SyntaxWarning)
+            return importlib.import_module(module)
+    except ImportError as error:
+        raise Absent(f"not installed ({error}); {needs}") from error

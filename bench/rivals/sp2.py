@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import repeat
+from itertools import cycle, islice, repeat
+from random import Random
 from typing import Any
 
-from bench.harness import IDS, Flow, Loop
+from bench.harness import IDS, Loop
+from bench.rivals import Rival
+from bench.threads import Flow, HandOff
 from mtsid import Allocator, MessageQueue
 
 
 @dataclass(frozen=True)
-class Variant:
+class Variant(Rival):
     """An allocator and a queue with mtsid's verbs."""
 
     name: str
     allocator: Callable[..., Any]
     queue: Callable[..., Any]
 
-    def id_pair(self, live: Sequence[int] = ()) -> Loop:
-        """Acquire and release."""
-        ids = self.allocator(1, IDS)
+    def id_pair(self, live: Any = (), last: int = IDS) -> Loop:
+        """Acquire and release, after a lap round the free ids, so that all is as use leaves it."""
+        ids = self.allocator(1, last)
         ids.reserve_many(live)
         acquire, release = ids.acquire, ids.release
 
@@ -29,18 +32,40 @@ class Variant:
             for _ in repeat(None, n):
                 release(acquire())
 
+        if len(live):
+            loop(ids.available)
         return loop
 
-    def id_bulk(self, batch: int) -> Loop:
-        """Acquire and release so many at once."""
-        ids = self.allocator(1, IDS)
+    def id_bulk(self, batch: int, layout: str = "contiguous") -> Loop:
+        """Acquire and release so many at once.
+
+        "contiguous": as they come. "shuffled": each batch is released in random order. "scattered": half of all ids are
+        live, at random, so that a batch is put together from gaps.
+        """
+        import numpy
+
+        chance = Random(batch)
+        # Ids come in order, round a range that holds a whole number of batches: so who has which next is known.
+        last = IDS // batch * batch
+        ids = self.allocator(1, IDS if layout == "scattered" else last)
         acquire, release = ids.acquire_many, ids.release_many
+        blocks = []
+        for start in range(1, last, batch):
+            blocks.append(numpy.array(chance.sample(range(start, start + batch), batch), numpy.uint32))
+        if layout == "scattered":
+            ids.reserve_many(chance.sample(range(1, IDS + 1), IDS // 2))
+        in_turn = cycle(blocks)
 
         def loop(n: int) -> None:
             for _ in repeat(None, n // batch):
                 release(acquire(batch))
 
-        return loop
+        def shuffled(n: int) -> None:
+            for block in islice(in_turn, n // batch):
+                acquire(batch)
+                release(block)
+
+        return shuffled if layout == "shuffled" else loop
 
     def cycle(self) -> Loop:
         """Put, get, ack."""
@@ -83,6 +108,11 @@ class Variant:
                 ack(get())
 
         return Flow(produce, consume, queue.__len__)
+
+    def hand_off(self) -> HandOff:
+        """Put, and a get that waits; then ack."""
+        queue = self.queue(IDS)
+        return HandOff(queue.put, queue.get, queue.ack)
 
     def create_ids(self) -> Loop:
         """An allocator of 65,535 ids."""

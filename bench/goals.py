@@ -1,0 +1,67 @@
+"""The goals, in this one place: the sides of a comparison name them by key, the table and the report say which are met.
+
+A goal is a ratio within one run, but for those in nanoseconds. Each counts where it is worst, in whatever row names it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+__all__ = ["GOALS", "Goal"]
+
+Kind = Literal["ratio", "throughput", "ns"]
+
+
+@dataclass(frozen=True)
+class Goal:
+    """One goal, with the GIL and without it."""
+
+    work: str
+    beside: str
+    with_gil: float
+    without_gil: float
+    kind: Kind = "ratio"  # a ratio of costs; the ratio of throughputs, its inverse; or nanoseconds
+
+    def limit(self, gil: bool) -> float:
+        """What is wished for: at most this, or at least this throughput."""
+        return self.with_gil if gil else self.without_gil
+
+    def figure(self, cost: float) -> float:
+        """A measured ratio of costs (or, for `ns`, a cost in seconds) in the terms of the goal."""
+        return {"ratio": cost, "throughput": 1 / cost if cost else 0.0, "ns": cost * 1e9}[self.kind]
+
+    def met(self, cost: float, gil: bool) -> bool:
+        """Is it met by that ratio or cost?"""
+        figure, limit = self.figure(cost), self.limit(gil)
+        return figure >= limit if self.kind == "throughput" else figure <= limit
+
+    def wish(self, gil: bool) -> str:
+        """The limit as it is shown."""
+        return {"ratio": "<= {:g}", "throughput": ">= {:g}x", "ns": "<= {:g} ns"}[self.kind].format(self.limit(gil))
+
+    def shown(self, cost: float) -> str:
+        """The figure as it is shown."""
+        return {"ratio": "{:.2f}", "throughput": "{:.2f}x", "ns": "{:.1f} ns"}[self.kind].format(self.figure(cost))
+
+
+QUEUES = "two SimpleQueues and a dict"
+AT_BOUND = "put + get + ack, at most 1,024 messages"
+
+GOALS = {
+    "pair/floor": Goal("acquire + release", "two compiled calls without work", 1.5, 1.4),
+    "pair/simple-queue": Goal("acquire + release", "a SimpleQueue as free list", 1.0, 1.0),
+    "occupied/99": Goal("acquire + release, 99 % of 65,535 live", "itself, none live", 1.3, 1.3),
+    "occupied/99.99": Goal("acquire + release, 99.99 % of 2**24 live", "itself, none live", 3, 3),
+    "cycle/queues": Goal("put + get + ack", QUEUES, 0.35, 0.40),
+    "cycle/floor": Goal("put + get + ack", "three compiled calls without work", 1.4, 1.3),
+    "threads/one": Goal(f"{AT_BOUND}, 1 pair of threads", QUEUES, 2, 2, "throughput"),
+    "threads/many": Goal(f"{AT_BOUND}, 2, 4, 8 pairs of threads", QUEUES, 1.5, 1.5, "throughput"),
+    "threads/kept": Goal(f"{AT_BOUND}, 8 pairs of threads", "itself, 2 pairs", 0.8, 0.8, "throughput"),
+    "native/scaling": Goal("acquire_id + release_id, 2 native threads", "itself, 1 thread", 1.6, 1.6, "throughput"),
+    "native/rings": Goal("acquire_id + release_id, 1 and 2 native threads", "the best ring as free list", 1.0, 1.0),
+    "bulk/contiguous": Goal("acquire_many + release_many of 1,000, an id", "nothing: a time", 3, 3, "ns"),
+    "bulk/shuffled": Goal("the same, released in random order, an id", "nothing: a time", 15, 15, "ns"),
+    "bulk/messages": Goal("put_many + get_many + ack_many of 100, a message", "itself, one by one", 0.3, 0.3),
+    "latency/p50": Goal("hand-off to a waiting thread, median", "a SimpleQueue", 1.1, 1.1),
+}
