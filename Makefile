@@ -26,10 +26,10 @@ BUILD_FILES := pyproject.toml setup.py
 # A mistyped PYTHON must not cost a rebuild.
 .PRECIOUS: $(VENV)/interpreter $(VENV)/switches
 .DEFAULT_GOAL := help
-.PHONY: help compare test stories schedules mutants residue bench lint format clean weak soak sanitize fuzz coverage FORCE
+.PHONY: help compare test stories schedules mutants residue bench bench-report guards lint format clean weak soak sanitize fuzz coverage FORCE
 
 help:  ## show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
 
 compare: $(VENV)/installed  ## run the 4.0 queue beside the SP2 queue (ARGS: a trace and options)
 	$(BIN)/mtsid compare $(ARGS)
@@ -69,6 +69,12 @@ fuzz: $(VENV)/extra-fuzz  ## fuzz the compiled core beside models, for FUZZ_SECO
 
 bench: $(VENV)/extra-bench  ## run the benchmarks; ratios within one run are what counts
 	$(BIN)/python -m pytest bench $(ARGS)
+
+bench-report: $(VENV)/extra-bench  ## write docs/benchmarks.md and its plots from what make bench has measured
+	$(BIN)/python -m bench.report $(ARGS)
+
+guards: $(VENV)/extra-bench  ## count the instructions of the hot paths under valgrind, and hold them to their budget
+	$(BIN)/python -m pytest bench/guards/guards.py $(ARGS)
 
 lint: $(VENV)/extra-lint  ## check style, format, types, and the stubs against the compiled modules
 	$(BIN)/python -m ruff check .
