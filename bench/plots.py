@@ -194,7 +194,7 @@ def _memory(panel: Any, rows: Sequence[Row]) -> bool:
         bars += [(f"{what}: {ratio.rival}", ratio.cost, False) for ratio in row.ratios]
     for place, (_, value, mine) in enumerate(bars):
         painted = panel.barh(
-            place, value, color=MINE if mine else COLOURS[4], edgecolor="black", hatch="" if mine else ".."
+            place, value, color=MINE if mine else COLOURS[4], edgecolor="black", hatch="" if mine else "//"
         )
         panel.bar_label(painted, fmt="%.1f", padding=3, fontsize=8)
     panel.set_yticks(range(len(bars)), [name for name, _, _ in bars])
