@@ -17,6 +17,7 @@ from setuptools import Extension, setup
 SOURCE = Path("src")
 MODULES = [
     "mtsid.core.waiting",
+    "mtsid.core.id_range",
     "mtsid.core.allocator",
     "mtsid.core.message",
     "mtsid.core.contents",

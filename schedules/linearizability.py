@@ -8,14 +8,15 @@ with the states that may follow.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Hashable, Iterable
 from dataclasses import replace
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from mtsid import Empty, Exhausted, Full, InUse, NotInUse, ShutDown, Stale
 from schedules.explorer import Operation
 
-__all__ = ["Ids", "Messages", "Model", "linearizable"]
+__all__ = ["Counted", "Ids", "Messages", "Model", "linearizable"]
 
 
 class Model(Protocol):
@@ -50,38 +51,89 @@ def linearizable(history: list[Operation], model: Model) -> bool:
     return search(everything, model.start())
 
 
-class Ids:
-    """An allocator: the set of live ids."""
+class Counted(NamedTuple):
+    """`Exhausted`, with what it counted."""
 
-    def __init__(self, first: int, last: int, live: Iterable[int] = ()) -> None:
+    live: int
+    quarantined: int
+
+
+class Known(NamedTuple):
+    """The state of the model's allocator."""
+
+    live: frozenset[int]
+    resting: frozenset[tuple[int, float]]  # in quarantine, each until when
+    now: float = 0.0
+
+
+class Ids:
+    """An allocator: the ids that are live, those that rest and until when, and a clock that only `tick` moves."""
+
+    def __init__(
+        self, first: int, last: int, live: Iterable[int] = (), resting: Iterable[tuple[int, float]] = ()
+    ) -> None:
         self.range = frozenset(range(first, last + 1))
-        self.live = frozenset(live)
+        self.before = Known(frozenset(live), frozenset(resting))
 
     def start(self) -> Hashable:
-        """Return the ids that are live at first."""
-        return self.live
+        """Return what there is at first."""
+        return self.before
 
     def after(self, state: Hashable, operation: Operation) -> Iterable[Hashable]:
-        """Return what may be live afterwards."""
-        assert isinstance(state, frozenset)
+        """Return what may be there afterwards."""
+        assert isinstance(state, Known)
+        state = state._replace(resting=frozenset((id, due) for id, due in state.resting if due > state.now))
         name, result = operation.name, operation.result
-        if name in ("acquire", "acquire_many"):
-            wanted = 1 if name == "acquire" else operation.arguments[0]
-            if result is Exhausted:
-                return [state] if len(self.range) - len(state) < wanted else []
-            taken = frozenset([result] if name == "acquire" else result)
-            return [state | taken] if len(taken) == wanted and taken <= self.range - state else []
-        if name in ("release", "release_many"):
-            given = frozenset([operation.arguments[0]] if name == "release" else operation.arguments[0])
-            right = None if given <= state else NotInUse
-            return [state - given] if result is right else []
-        if name in ("reserve", "reserve_many"):
-            given = frozenset([operation.arguments[0]] if name == "reserve" else operation.arguments[0])
-            if result is None:
-                return [] if given & state else [state | given]
-            return [state] if result is InUse and given & state else []
-        assert name == "state"
-        return [state] if result == ("live" if operation.arguments[0] in state else "free") else []
+        if name.endswith("_many"):
+            given = frozenset(operation.arguments[0]) if name != "acquire_many" else frozenset[int]()
+        else:
+            given = frozenset(operation.arguments[:1])
+        return getattr(self, f"_{name.removesuffix('_many')}")(state, operation, given, result)  # type: ignore[no-any-return]
+
+    def _acquire(self, state: Known, operation: Operation, given: frozenset[int], result: Any) -> list[Known]:
+        single = operation.name == "acquire"
+        wanted = 1 if single else operation.arguments[0]
+        free = self.range - state.live - {id for id, _ in state.resting}
+        if isinstance(result, Counted):
+            return [state] if len(free) < wanted and result == (len(state.live), len(state.resting)) else []
+        if result is Exhausted:
+            return [state] if len(free) < wanted else []
+        taken = frozenset([result] if single else result)
+        return [state._replace(live=state.live | taken)] if len(taken) == wanted and taken <= free else []
+
+    def _release(self, state: Known, operation: Operation, given: frozenset[int], result: Any) -> list[Known]:
+        right = None if given <= state.live | {id for id, _ in state.resting} else NotInUse
+        if result is not right:
+            return []
+        return [
+            state._replace(
+                live=state.live - given, resting=frozenset(rest for rest in state.resting if rest[0] not in given)
+            )
+        ]
+
+    def _reserve(self, state: Known, operation: Operation, given: frozenset[int], result: Any) -> list[Known]:
+        in_use = given & (state.live | {id for id, _ in state.resting})
+        if result is None:
+            return [] if in_use else [state._replace(live=state.live | given)]
+        return [state] if result is InUse and in_use else []
+
+    def _quarantine(self, state: Known, operation: Operation, given: frozenset[int], result: Any) -> list[Known]:
+        if result is NotInUse:
+            return [] if given <= state.live else [state]
+        seconds = operation.arguments[1] if len(operation.arguments) > 1 else math.inf
+        rest = {(id, state.now + seconds) for id in given}
+        return [state._replace(live=state.live - given, resting=state.resting | rest)] if given <= state.live else []
+
+    def _reset(self, state: Known, operation: Operation, given: frozenset[int], result: Any) -> list[Known]:
+        return [Known(frozenset(), frozenset(), state.now)] if result == tuple(sorted(state.live)) else []
+
+    def _tick(self, state: Known, operation: Operation, given: frozenset[int], result: Any) -> list[Known]:
+        return [state._replace(now=state.now + operation.arguments[0])]
+
+    def _state(self, state: Known, operation: Operation, given: frozenset[int], result: Any) -> list[Known]:
+        rests = given <= {id for id, _ in state.resting}
+        right = "live" if given <= state.live else "quarantined" if rests else "free"
+        return [state] if result == right else []
 
 
 class Held(NamedTuple):

@@ -42,6 +42,7 @@ class Mutant:
 BITMAP, BULK, BACKLOG = "core/bitmap.pxd", "core/bitmap_bulk.pxd", "core/backlog.pxd"
 ALLOCATOR, WAITING = "core/allocator.pyx", "core/waiting.pyx"
 VERBS, STEPS = "core/verbs.pyx", "core/steps.pxi"
+QUARANTINE = "core/quarantine.pxd"
 
 MUTANTS = (
     Mutant(
@@ -220,13 +221,78 @@ MUTANTS = (
         scenario="acquire_many(2), 3 ids",
     ),
     Mutant(
+        "an id put to rest without a new version",
+        QUARANTINE,
+        "now, now + (<uint64_t> 1 << 32))",
+        "now, now)",
+        scenario="quarantine | release of one id",
+    ),
+    Mutant(
+        "a release that does not look whether the id rests",
+        BITMAP,
+        """\
+                mine &= ~resting_bits(self, leaf)
+""",
+        """\
+                pass
+""",
+        scenario="release | release of a quarantined id",
+    ),
+    Mutant(
+        "a resting bit that is cleared before the leaf's",
+        QUARANTINE,
+        """\
+    release_bits(self, leaf, bit, True)
+    flip_resting(self, leaf, bit)
+""",
+        """\
+    flip_resting(self, leaf, bit)
+    release_bits(self, leaf, bit, True)
+""",
+        scenario="release | release of a quarantined id",
+    ),
+    Mutant(
+        "a quarantine of what a bulk claim may give back",
+        QUARANTINE,
+        """\
+            if load_acquire(&self.claim) & 1:  # C1: the bit may be one that is given back
+                code = BUSY
+                break
+""",
+        "",
+        scenario="rolled back | quarantine",
+    ),
+    Mutant(
+        "quarantined ids counted after the search",
+        ALLOCATOR,
+        """\
+            raise self.exhausted(seen)
+        return self.give_out(offset)
+""",
+        """\
+            seen.quarantined = load_acquire(&self.bits.quarantined)
+            raise self.exhausted(seen)
+        return self.give_out(offset)
+""",
+        scenario="and counts",
+    ),
+    Mutant(
         "a release that wakes nobody",
         ALLOCATOR,
         """\
+            return self.free_resting(offset)
         if code == 0 and self.waiting.needed():
             self.waiting.wake(1)
-""",
-        "",
+        return code
+
+    @cython.final
+    cdef int64_t free_resting""",
+        """\
+            return self.free_resting(offset)
+        return code
+
+    @cython.final
+    cdef int64_t free_resting""",
         scenario="acquire waits | release",
     ),
     Mutant(
@@ -234,10 +300,10 @@ MUTANTS = (
         ALLOCATOR,
         """\
                     self.waiting.enter(waiter)
-                    offset = self.take()
+                    offset = self.take(seen)
 """,
         """\
-                    offset = self.take()
+                    offset = self.take(seen)
                     self.waiting.enter(waiter)
 """,
         scenario="acquire waits | release",
@@ -246,13 +312,11 @@ MUTANTS = (
         "a wake-up that is not passed on",
         ALLOCATOR,
         """\
-                if self.waiting.leave(waiter):
-                    self.waiting.wake(1)
-        if offset < 0:
+        if self.waiting.leave(waiter) or load_acquire(&self.bits.earliest) != NEVER:
+            self.waiting.wake(1)
 """,
         """\
-                self.waiting.leave(waiter)
-        if offset < 0:
+        self.waiting.leave(waiter)
 """,
         scenario="2 acquires wait | 2 releases",
     ),

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from mtsid import Allocator, AuditError, MessageQueue, v40
+from mtsid import Allocator, AuditError, Exhausted, MessageQueue, v40
+from mtsid.core.waiting import _advance_clock
 from schedules.explorer import Operation, Run, Scenario
-from schedules.linearizability import Ids, Messages, Model, linearizable
+from schedules.linearizability import Counted, Ids, Messages, Model, linearizable
 
 __all__ = ["Plan", "racy_claim", "sp2"]
 
@@ -28,8 +30,19 @@ class Plan:
 
 
 def _ids(subject: Allocator, name: str, arguments: tuple[Any, ...]) -> Any:
+    if name == "tick":
+        _advance_clock(*arguments)
+        return None
     result = getattr(subject, name)(*arguments)
-    return tuple(result.tolist()) if name == "acquire_many" else result
+    return tuple(result.tolist()) if name in ("acquire_many", "reset") else result
+
+
+def _ids_counted(subject: Allocator, name: str, arguments: tuple[Any, ...]) -> Any:
+    """As `_ids`, with what `Exhausted` counted."""
+    try:
+        return _ids(subject, name, arguments)
+    except Exhausted as error:
+        return Counted(error.live, error.quarantined)
 
 
 def _messages(subject: Any, name: str, arguments: tuple[Any, ...]) -> Any:
@@ -82,16 +95,27 @@ def _judge(model: Callable[[], Model], sound: Callable[[Any], None]) -> Callable
 
 
 def _allocator(
-    name: str, last: int, threads: list[Calls], *, live: tuple[int, ...] = (), bound: int | None = None, **options: Any
+    name: str,
+    last: int,
+    threads: list[Calls],
+    *,
+    live: tuple[int, ...] = (),
+    resting: tuple[tuple[int, float], ...] = (),
+    bound: int | None = None,
+    perform: Callable[[Allocator, str, tuple[Any, ...]], Any] = _ids,
+    **options: Any,
 ) -> Plan:
     def setup() -> Allocator:
         ids = Allocator(1, last, **options)
         for id in live:
             ids.reserve(id)
+        for id, seconds in resting:
+            ids.reserve(id)
+            ids.quarantine(id, seconds)
         return ids
 
-    check = _judge(lambda: Ids(1, last, live), lambda ids: ids._check())
-    return Plan(Scenario(name, setup, threads, check, _ids), bound)
+    check = _judge(lambda: Ids(1, last, live, resting), lambda ids: ids._check())
+    return Plan(Scenario(name, setup, threads, check, perform), bound)
 
 
 def _queue(
@@ -115,6 +139,12 @@ def _last(results: list[Any]) -> Any:
 ACQUIRE: Calls = [("acquire", ())]
 CLAIM: Calls = [("acquire_many", (2,))]
 PAIR: Calls = [("acquire", ()), ("release", (_last,))]
+WAIT: Calls = [("acquire", (None,))]
+REST: Calls = [("quarantine", (1,))]
+RELEASE: Calls = [("release", (1,))]
+FOR_EVER = ((1, math.inf),)
+AN_HOUR = ((1, 3600.0),)
+OVER = ((1, 0.0),)
 GET_ACK: Calls = [("get", ()), ("ack", (_last,))]
 GET_NACK: Calls = [("get_nowait", ()), ("nack", (_last,))]
 GET_ACK_MANY: Calls = [("get_many", (2,)), ("ack_many", (_last,))]
@@ -200,6 +230,57 @@ def sp2() -> list[Plan]:
             3,
             [[("release_many", ((1, 2),))], [("release", (1,))]],
             live=(1, 2),
+        ),
+        # Ids that rest.
+        _allocator("quarantine | release of one id", 2, [REST, RELEASE], live=(1,), bound=3),
+        _allocator("quarantine | quarantine of one id: one is NotInUse", 2, [REST, REST], live=(1,), bound=3),
+        _allocator("release | release of a quarantined id", 1, [RELEASE, RELEASE], resting=FOR_EVER, bound=3),
+        _allocator("quarantine, release | acquire of the only id", 1, [REST + RELEASE, ACQUIRE], live=(1,), bound=2),
+        _allocator("quarantine | pair, state", 1, [REST, [*PAIR, ("state", (1,))]], live=(1,), bound=2),
+        _allocator("quarantine | release, acquire, release", 1, [REST, RELEASE + PAIR], live=(1,), bound=2),
+        _allocator(
+            "quarantine | acquire is Exhausted, and counts",
+            2,
+            [REST, ACQUIRE],
+            live=(1, 2),
+            bound=2,
+            perform=_ids_counted,
+        ),
+        _allocator(
+            "release, reserve of a quarantined id | acquire, and counts",
+            2,
+            [[("release", (1,)), ("reserve", (1,))], ACQUIRE],
+            live=(2,),
+            resting=FOR_EVER,
+            bound=3,
+            perform=_ids_counted,
+        ),
+        _allocator("an hour | acquire: a quarantine is over", 1, [[("tick", (3600,))], ACQUIRE], resting=AN_HOUR),
+        _allocator(
+            "an hour, reserve of the other | acquire is never Exhausted",
+            2,
+            [[("tick", (3600,)), ("reserve", (2,))], ACQUIRE],
+            resting=AN_HOUR,
+            bound=3,
+        ),
+        _allocator("acquire | acquire, one whose quarantine is over", 1, [ACQUIRE, ACQUIRE], resting=OVER, bound=3),
+        _allocator("acquire | release, one whose quarantine is over", 1, [ACQUIRE, RELEASE], resting=OVER, bound=3),
+        _allocator(
+            "acquire_many(2) | an hour, state",
+            2,
+            [CLAIM, [("tick", (3600,)), ("state", (1,))]],
+            resting=AN_HOUR,
+            bound=3,
+        ),
+        _allocator("acquire_many(2) rolled back | quarantine of what it holds", 2, [CLAIM, REST], live=(2,), bound=2),
+        _allocator("quarantine | reset", 2, [REST, [("reset", ())]], live=(1, 2), bound=3),
+        _allocator("reset | release of a quarantined id", 1, [[("reset", ())], RELEASE], resting=FOR_EVER, bound=3),
+        _allocator(
+            "acquire waits | release of a quarantined id",
+            1,
+            [[("acquire", (None,))], RELEASE],
+            resting=FOR_EVER,
+            bound=2,
         ),
         # Waiting: the wake-up is never lost.
         _allocator("acquire waits | release", 1, [[("acquire", (None,))], [("release", (1,))]], live=(1,), bound=3),

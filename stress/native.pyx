@@ -22,6 +22,7 @@ from mtsid.core.bitmap cimport (
     LIVE,
     NOT_LIVE,
     Bitmap,
+    Seen,
     bitmap_acquire,
     bitmap_close,
     bitmap_exclude,
@@ -38,8 +39,8 @@ from mtsid.core.bitmap_bulk cimport (
     bitmap_acquire_many,
     bitmap_release_many,
     bitmap_reserve_many,
-    bitmap_reset,
 )
+from mtsid.core.quarantine cimport bitmap_reset
 
 import mtsid
 from mtsid import v40
@@ -159,13 +160,14 @@ cdef inline uint32_t gives(Job* job, int at) noexcept nogil:
 
 cdef inline int64_t acquire(Job* job) noexcept nogil:
     cdef int64_t offset
+    cdef Seen seen
     if job.ids != NULL:
         offset = (<Allocator> job.ids).acquire_id()
         return offset - job.first if offset >= 0 else offset
-    offset = bitmap_acquire(job.bits)
+    offset = bitmap_acquire(job.bits, &seen)
     while offset == BUSY:
         thread_yield()
-        offset = bitmap_acquire(job.bits)
+        offset = bitmap_acquire(job.bits, &seen)
     return offset
 
 
@@ -223,6 +225,7 @@ cdef inline void give_one(Job* job) noexcept nogil:
 cdef inline void take_many(Job* job) noexcept nogil:
     cdef uint32_t[BATCH] offsets
     cdef uint64_t were_free = 0
+    cdef Seen seen
     cdef uint64_t want = 1 + draw(job, BATCH)
     cdef uint64_t i
     cdef int64_t code
@@ -230,10 +233,10 @@ cdef inline void take_many(Job* job) noexcept nogil:
         want = job.bits.size
     if job.count + <int> want > HELD:
         return
-    code = bitmap_acquire_many(job.bits, offsets, want, &were_free)
+    code = bitmap_acquire_many(job.bits, offsets, want, &were_free, &seen)
     while code == BUSY:
         thread_yield()
-        code = bitmap_acquire_many(job.bits, offsets, want, &were_free)
+        code = bitmap_acquire_many(job.bits, offsets, want, &were_free, &seen)
     if code == 0:
         for i in range(want):
             took(job, offsets[i])
@@ -285,12 +288,13 @@ cdef inline void give_many(Job* job) noexcept nogil:
 cdef inline void look(Job* job) noexcept nogil:
     """A view of a leaf shows every id of ours that lies in it."""
     cdef uint32_t live = 0
+    cdef uint32_t resting = 0
     cdef uint64_t leaf
     cdef int i
     if not job.count:
         return
     leaf = job.held[0] >> 5
-    while bitmap_live(job.bits, leaf, &live) == BUSY:
+    while bitmap_live(job.bits, leaf, &live, &resting) == BUSY:
         thread_yield()
     for i in range(job.count):
         if job.held[i] >> 5 == leaf and not (live >> (job.held[i] & 31)) & 1:

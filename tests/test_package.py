@@ -32,6 +32,8 @@ VERBS = {
     "empty full join shutdown snapshot audit",
     "Message": "mtsid body deliveries priority",
 }
+#: Of the allocator's, what 4.0 has not.
+VERBS_OF_SP2 = "quarantine"
 CLIENT = """
 # cython: language_level=3, freethreading_compatible=True
 from libc.stdint cimport int64_t, uint32_t
@@ -100,8 +102,22 @@ def codes(Allocator ids, uint32_t inside, uint32_t outside):
     return [names.get(code, code) for code in seen]
 
 def release(Allocator ids, uint32_t id):
+    cdef int64_t code
     with nogil:
-        ids.release_id(id)
+        code = ids.release_id(id)
+    return code
+
+def acquire(Allocator ids):
+    cdef int64_t id
+    with nogil:
+        id = ids.acquire_id()
+    return id
+
+def reserve(Allocator ids, uint32_t id):
+    cdef int64_t code
+    with nogil:
+        code = ids.reserve_id(id)
+    return code
 """
 BUILD = """
 import sys
@@ -144,6 +160,12 @@ def test_each_class_has_its_verbs_each_with_a_docstring(kind: str) -> None:
     for verb in VERBS[kind].split():
         if (kind, verb) != ("Message", "body"):
             assert getattr(getattr(mtsid, kind), verb).__doc__, verb
+
+
+@pytest.mark.parametrize("verb", VERBS_OF_SP2.split())
+def test_so_has_each_verb_of_sp2_alone(verb: str) -> None:
+    assert getattr(mtsid.Allocator, verb).__doc__
+    assert not hasattr(v40.Allocator, verb)
 
 
 @pytest.mark.parametrize("kind", ["Allocator", "MessageQueue"])
@@ -252,6 +274,50 @@ import client, mtsid
 from mtsid.core.waiting import _waiters
 ids = mtsid.Allocator(1, 1)
 ids.acquire()
+thread = threading.Thread(target=ids.acquire, args=(None,), daemon=True)
+thread.start()
+while not _waiters():
+    time.sleep(0.001)
+client.release(ids, 1)
+thread.join(20)
+assert not thread.is_alive()
+"""
+    )
+
+
+def test_native_calls_know_of_quarantine(client: Path, in_child: Callable[..., str]) -> None:
+    in_child(
+        f"""
+import sys
+sys.path.insert(0, {str(client)!r})
+import client, mtsid
+from mtsid.core.waiting import _advance_clock
+EXHAUSTED, NOT_LIVE, LIVE = -1, -2, -3
+ids = mtsid.Allocator(1, 2)
+assert client.acquire(ids) == 1 and client.acquire(ids) == 2
+ids.quarantine(1), ids.quarantine(2, 3600)
+assert (client.acquire(ids), client.reserve(ids, 1)) == (EXHAUSTED, LIVE)
+assert (client.release(ids, 1), client.release(ids, 1)) == (0, NOT_LIVE)
+assert (client.acquire(ids), client.acquire(ids)) == (1, EXHAUSTED)
+_advance_clock(3600)
+assert (client.release(ids, 2), client.reserve(ids, 2), client.reserve(ids, 2)) == (NOT_LIVE, 0, LIVE)
+ids.quarantine(2, 3600)
+_advance_clock(3600)
+assert (client.acquire(ids), client.acquire(ids)) == (2, EXHAUSTED)
+ids._check()
+"""
+    )
+
+
+def test_a_native_release_of_a_quarantined_id_wakes_a_python_thread(client: Path, in_child: Callable[..., str]) -> None:
+    in_child(
+        f"""
+import sys, threading, time
+sys.path.insert(0, {str(client)!r})
+import client, mtsid
+from mtsid.core.waiting import _waiters
+ids = mtsid.Allocator(1, 1)
+ids.quarantine(ids.acquire())
 thread = threading.Thread(target=ids.acquire, args=(None,), daemon=True)
 thread.start()
 while not _waiters():

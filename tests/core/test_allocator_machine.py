@@ -1,4 +1,7 @@
-"""`Allocator` against a plain model, a set and a cursor, under whatever sequence of calls Hypothesis thinks of."""
+"""`Allocator` against a plain model, a set and a cursor, under whatever sequence of calls Hypothesis thinks of.
+
+Time is the library's own clock, which the machine moves; half hours, so that what a test itself takes is of no account.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from mtsid import Allocator, Exhausted, InUse, NotInUse
+from mtsid.core.waiting import _advance_clock
+
+HOUR = 3600.0
 
 
 class AllocatorMachine(RuleBasedStateMachine):
@@ -29,6 +35,8 @@ class AllocatorMachine(RuleBasedStateMachine):
         self.ids = Allocator(self.first, self.first + size - 1, exclude=out, order=order)
         self.all = set(range(self.first, self.first + size)) - out
         self.live: set[int] = set()
+        self.resting: dict[int, float | None] = {}  # until when, in half hours
+        self.now = 0.0
         self.lowest = order == "lowest"
         self.cursor = self.first
 
@@ -36,7 +44,7 @@ class AllocatorMachine(RuleBasedStateMachine):
 
     def free_in_order(self) -> list[int]:
         """The free ids in the order in which they are to be handed out."""
-        free = sorted(self.all - self.live)
+        free = sorted(self.all - self.live - self.resting.keys())
         if self.lowest:
             return free
         return [id for id in free if id >= self.cursor] + [id for id in free if id < self.cursor]
@@ -54,19 +62,25 @@ class AllocatorMachine(RuleBasedStateMachine):
 
     @rule()
     def acquire(self) -> None:
-        if self.live == self.all:
+        if not self.free_in_order():
             with pytest.raises(Exhausted) as caught:
                 self.ids.acquire()
-            assert caught.value.live == caught.value.capacity == len(self.all)
+            error = caught.value
+            assert (error.live, error.quarantined, error.capacity) == (
+                len(self.live),
+                len(self.resting),
+                len(self.all),
+            )
         else:
             self.taken([self.ids.acquire()])
 
     @rule(offset=st.integers(0, 2101))
     def release(self, offset: int) -> None:
         id = self.id_of(offset)
-        if id in self.live:
+        if id in self.live or id in self.resting:
             self.ids.release(id)
-            self.live.remove(id)
+            self.live.discard(id)
+            self.resting.pop(id, None)
         else:
             with pytest.raises(NotInUse) as caught:
                 self.ids.release(id)
@@ -85,7 +99,7 @@ class AllocatorMachine(RuleBasedStateMachine):
         if id not in self.all:
             with pytest.raises(ValueError):
                 self.ids.reserve(id)
-        elif id in self.live:
+        elif id in self.live or id in self.resting:
             with pytest.raises(InUse) as caught:
                 self.ids.reserve(id)
             assert caught.value.id == id
@@ -93,15 +107,46 @@ class AllocatorMachine(RuleBasedStateMachine):
             self.ids.reserve(id)
             self.live.add(id)
 
+    # Quarantine ---------------------------------------------------------------------------------------------------
+
+    @rule(offset=st.integers(0, 2101), hours=st.one_of(st.none(), st.integers(0, 5)))
+    def quarantine(self, offset: int, hours: int | None) -> None:
+        id = self.id_of(offset)
+        if id in self.live:
+            self.ids.quarantine(id, None if hours is None else hours * HOUR)
+            self.live.remove(id)
+            self.resting[id] = None if hours is None else self.now + hours
+            self.pass_time(0)
+        else:
+            with pytest.raises(NotInUse) as caught:
+                self.ids.quarantine(id)
+            assert caught.value.id == id
+
+    @rule(part=st.integers(1, 4), hours=st.one_of(st.none(), st.integers(0, 5)))
+    def quarantine_live_ones(self, part: int, hours: int | None) -> None:
+        for id in sorted(self.live)[::part][:100]:
+            self.quarantine(id - self.first + 1, hours)
+
+    @rule(hours=st.sampled_from([0.5, 1.0, 2.5]))
+    def pass_time(self, hours: float) -> None:
+        _advance_clock(hours * HOUR)
+        self.now += hours
+        self.resting = {id: due for id, due in self.resting.items() if due is None or due > self.now}
+
+    @rule(which=st.integers(0, 10**6))
+    def release_a_quarantined_one(self, which: int) -> None:
+        if self.resting:
+            self.release(sorted(self.resting)[which % len(self.resting)] - self.first + 1)
+
     # Many ids -----------------------------------------------------------------------------------------------------
 
     @rule(n=st.one_of(st.integers(0, 5), st.integers(0, 2200)))
     def acquire_many(self, n: int) -> None:
-        free = len(self.all) - len(self.live)
-        if n > free:
+        if n > len(self.free_in_order()):
             with pytest.raises(Exhausted) as caught:
                 self.ids.acquire_many(n)
-            assert (caught.value.live, caught.value.wanted) == (len(self.live), n)
+            error = caught.value
+            assert (error.live, error.quarantined, error.wanted) == (len(self.live), len(self.resting), n)
         else:
             given = self.ids.acquire_many(n).tolist()
             assert len(given) == n
@@ -109,7 +154,7 @@ class AllocatorMachine(RuleBasedStateMachine):
 
     @rule(short=st.integers(0, 2))
     def fill_up(self, short: int) -> None:
-        self.acquire_many(max(0, len(self.all) - len(self.live) - short))
+        self.acquire_many(max(0, len(self.free_in_order()) - short))
 
     @rule(offsets=st.lists(st.integers(0, 2101), max_size=40), spelling=st.sampled_from([list, tuple, np.array]))
     def release_many(self, offsets: list[int], spelling: Any) -> None:
@@ -119,7 +164,7 @@ class AllocatorMachine(RuleBasedStateMachine):
                 self.ids.release_many(chosen)
             assert not isinstance(caught.value, NotInUse)
             return
-        refused = tuple(id for id in chosen if id not in self.live)
+        refused = tuple(id for id in chosen if id not in self.live and id not in self.resting)
         spelled = np.array(chosen, np.int64) if spelling is np.array else spelling(chosen)
         if refused:
             with pytest.raises(NotInUse) as refusal:
@@ -128,6 +173,8 @@ class AllocatorMachine(RuleBasedStateMachine):
         else:
             self.ids.release_many(spelled)
         self.live.difference_update(chosen)
+        for id in chosen:
+            self.resting.pop(id, None)
 
     @rule(part=st.integers(1, 4))
     def release_many_live_ones(self, part: int) -> None:
@@ -142,18 +189,19 @@ class AllocatorMachine(RuleBasedStateMachine):
             with pytest.raises(ValueError) as caught:
                 self.ids.reserve_many(chosen)
             assert not isinstance(caught.value, InUse)
-        elif self.live.isdisjoint(chosen):
+        elif self.live.isdisjoint(chosen) and self.resting.keys().isdisjoint(chosen):
             self.ids.reserve_many(chosen)
             self.live.update(chosen)
         else:
             with pytest.raises(InUse) as in_use:
                 self.ids.reserve_many(chosen)
-            assert in_use.value.id in self.live.intersection(chosen)
+            assert in_use.value.id in (self.live | self.resting.keys()).intersection(chosen)
 
     @rule()
     def reset(self) -> None:
         assert self.ids.reset().tolist() == sorted(self.live)
         self.live.clear()
+        self.resting.clear()
 
     @rule(bad=st.sampled_from([True, 1.0, "1", None, 2**70, -1]), verb=st.sampled_from(["release", "reserve", "state"]))
     def bad_input(self, bad: Any, verb: str) -> None:
@@ -168,9 +216,12 @@ class AllocatorMachine(RuleBasedStateMachine):
             return
         assert list(self.ids) == sorted(self.live)
         assert (len(self.ids), self.ids.capacity) == (len(self.live), len(self.all))
-        assert self.ids.available == len(self.all) - len(self.live)
-        id = self.id_of(len(self.live))
-        assert (id in self.ids) == (id in self.live)
+        assert self.ids.available == len(self.all) - len(self.live) - len(self.resting)
+        for id in (self.id_of(len(self.live)), *list(self.resting)[:2]):
+            assert (id in self.ids) == (id in self.live)
+            if id in self.all:
+                state = "live" if id in self.live else "quarantined" if id in self.resting else "free"
+                assert self.ids.state(id) == state
         self.ids._check()
 
 

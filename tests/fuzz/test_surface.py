@@ -285,6 +285,7 @@ GOOD: dict[str, Any] = {
     "order": "cyclic",
     "maxsize": 9,
     "timeout": 0,
+    "seconds": None,
     "id": 1,
     "n": 1,
     "ids": [1, 2],

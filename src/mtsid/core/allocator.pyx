@@ -1,8 +1,12 @@
 """Which numbers are in use? An allocator of reusable ids: lock-free, exact, callable without the GIL.
 
-The algorithm and its invariants stand in bitmap.pxd, the bulk operations in bitmap_bulk.pxd, blocking in waiting.pyx.
-This file turns Python's arguments into offsets and return codes into exceptions. Reentrant: no lock of ours is held
-while Python runs, so any method may be called from `__del__`, a signal handler or the garbage collector.
+The algorithm and its invariants stand in bitmap.pxd, the bulk operations in bitmap_bulk.pxd, ids that rest in
+quarantine.pxd, blocking in waiting.pyx, memory and views in id_range.pyx. This file takes and gives back: it turns
+Python's arguments into offsets and return codes into exceptions. Reentrant: no lock of ours is held while Python runs,
+so any method may be called from `__del__`, a signal handler or the garbage collector.
+
+A quarantine is no business of who takes or releases a live id: that costs each of them the load of one word, which
+says that nothing rests (`earliest`, `rest`). Whoever finds it otherwise frees what is due before it does its own work.
 
 It must not know: what an id stands for.
 """
@@ -15,57 +19,52 @@ from cpython.buffer cimport PyBUF_C_CONTIGUOUS, PyBuffer_Release, PyObject_GetBu
 from cpython.object cimport PyObject
 from cpython.ref cimport Py_DECREF, Py_INCREF
 from libc.stdint cimport int64_t, uint32_t, uint64_t
-from libc.stdlib cimport calloc
+from libc.stdlib cimport calloc, free
 
 from mtsid.core.arrays cimport get_numpy, new_array
-from mtsid.core.arguments cimport as_integer, as_offsets, as_range, as_timeout, has_duplicate, shown
-from mtsid.core.atomic cimport load_acquire, store_release, thread_yield, word
+from mtsid.core.arguments cimport as_integer, as_offsets, as_seconds, as_timeout, has_duplicate, shown
+from mtsid.core.atomic cimport fence_seq_cst, load_acquire, load_relaxed, store_release, thread_yield, word
 from mtsid.core.bitmap cimport (
     BUSY,
     EXHAUSTED,
     NOT_LIVE,
+    Seen,
     bitmap_acquire,
-    bitmap_close,
-    bitmap_exclude,
     bitmap_holds,
-    bitmap_live,
-    bitmap_open,
     bitmap_release,
     bitmap_reserve,
-    count_bits,
-    fixed_bits,
-    is_full,
-    lowest_bit32,
 )
 from mtsid.core.bitmap_bulk cimport (
     Releasing,
     bitmap_acquire_many,
     bitmap_release_many,
     bitmap_reserve_many,
-    bitmap_reset,
 )
-from mtsid.core.waiting cimport Waiter, WaitSet, deadline_of
+from mtsid.core.id_range cimport IdRange
+from mtsid.core.quarantine cimport (
+    NO_ROOM,
+    bitmap_reset,
+    quarantine_install,
+    quarantine_put,
+    quarantine_release,
+)
+from mtsid.core.timetable cimport NEVER, Timetable, timetable_make
+from mtsid.core.waiting cimport Waiter, clock_now, deadline_of
 
-from mtsid.errors import AuditError, Exhausted, InUse, NotInUse
+from mtsid.errors import Exhausted, InUse, NotInUse
 
 
 cdef extern from "Python.h":
     # As a plain pointer, so that NULL can be handled before Cython raises.
     PyObject* new_int "PyLong_FromLongLong"(long long)
 
-cdef extern from *:
-    """
-    #if defined(Py_GIL_DISABLED) || defined(MTSID_SCHEDULED)  /* a scheduled thread lets go of the GIL at each point */
-    #define MTSID_GIL 0
-    #else
-    #define MTSID_GIL 1
-    #endif
-    """
-    bint GIL "MTSID_GIL"
+cdef uint64_t due_in(double seconds):
+    """The instant at which a quarantine is over."""
+    return clock_now() + <uint64_t> (seconds * 1e9) if seconds < 1e9 else NEVER  # 30 years are for ever
 
 
-@cython.no_gc_clear  # no cycle runs through it, and whatever releases an id late must find it whole
-cdef class Allocator:
+@cython.no_gc_clear  # as IdRange
+cdef class Allocator(IdRange):
     """An allocator of the ids `first` .. `last`, both included, within 0 .. 2**32-1.
 
     Parameters
@@ -102,43 +101,22 @@ cdef class Allocator:
     mtsid.errors.Exhausted: no id is free: all 3 are live; release one, wait with a timeout, or widen the range
     """
 
-    def __cinit__(self, *args, **kwargs):
-        self.waiting = WaitSet.__new__(WaitSet)
-
-    def __init__(self, first=1, last=65535, *, exclude=(), order="cyclic"):
-        cdef int64_t low, high
-        low, high, excluded, lowest = as_range(first, last, exclude, order)
-        if self.bits.block != NULL:
-            raise TypeError("an allocator is initialised once; make a new one")
-        if not bitmap_open(&self.bits, high - low + 1, lowest, GIL):
-            raise MemoryError(f"no memory for a bitmap of {high - low + 1} ids")
-        if excluded:
-            self.bits.excluded = <uint32_t*> calloc(self.bits.leaf_count, sizeof(uint32_t))
-            if self.bits.excluded == NULL:
-                bitmap_close(&self.bits)
-                raise MemoryError("no memory for the excluded ids")
-            for id in excluded:
-                bitmap_exclude(&self.bits, <int64_t> id - low)
-        self.first = low
-        self.capacity_ = self.bits.size - self.bits.excluded_count
-
-    def __dealloc__(self):
-        bitmap_close(&self.bits)
-
     # For cimport -----------------------------------------------------------------------------------------------------
 
-    cdef void leave_gil(self) noexcept with gil:
-        store_release(&self.bits.under_gil, 0)  # G0
-
     cdef int64_t acquire_id(self) noexcept nogil:
-        cdef int64_t offset
+        cdef int64_t offset = BUSY
+        cdef Seen seen
         if load_acquire(&self.bits.under_gil):  # G1
             self.leave_gil()
-        offset = bitmap_acquire(&self.bits)
-        while offset == BUSY:
-            thread_yield()
-            offset = bitmap_acquire(&self.bits)
-        return offset + self.first if offset >= 0 else EXHAUSTED
+        while offset < 0:
+            if load_relaxed(&self.bits.earliest) != NEVER and load_relaxed(&self.bits.earliest) <= clock_now():
+                self.attached_end_rests()
+            offset = bitmap_acquire(&self.bits, &seen)
+            if offset == BUSY:
+                thread_yield()
+            elif offset < 0 and (seen.earliest == NEVER or seen.earliest > clock_now()):
+                return EXHAUSTED
+        return offset + self.first
 
     cdef int64_t release_id(self, uint32_t id) noexcept nogil:
         cdef int64_t offset = <int64_t> id - self.first
@@ -151,12 +129,26 @@ cdef class Allocator:
         while code == BUSY:
             thread_yield()
             code = bitmap_release(&self.bits, offset)
+        if code != 0 and load_acquire(&self.bits.rest):  # R1
+            return self.attached_free_resting(offset)
         if code == 0 and self.waiting.needed():
             self.wake_one()
         return code
 
+    # What a native call does only after it has taken the GIL, or attached itself where there is none. With nobody to
+    # raise to, an exception is lost; nothing is half done then.
+
+    cdef void leave_gil(self) noexcept with gil:
+        store_release(&self.bits.under_gil, 0)  # G0
+
     cdef void wake_one(self) noexcept with gil:
         self.waiting.wake(1)
+
+    cdef void attached_end_rests(self) noexcept with gil:
+        self.end_rests()
+
+    cdef int64_t attached_free_resting(self, int64_t offset) noexcept with gil:
+        return self.free_resting(offset)
 
     cdef int64_t reserve_id(self, uint32_t id) noexcept nogil:
         cdef int64_t offset = <int64_t> id - self.first
@@ -165,6 +157,8 @@ cdef class Allocator:
             return NOT_LIVE
         if load_acquire(&self.bits.under_gil):  # G1
             self.leave_gil()
+        if load_relaxed(&self.bits.earliest) != NEVER and load_relaxed(&self.bits.earliest) <= clock_now():
+            self.attached_end_rests()
         code = bitmap_reserve(&self.bits, offset)
         while code == BUSY:
             thread_yield()
@@ -180,10 +174,11 @@ cdef class Allocator:
         Raises `Exhausted` if at some instant during the call no id was free.
         """
         cdef double seconds = as_timeout(timeout)
-        cdef int64_t offset = self.take()
+        cdef Seen seen
+        cdef int64_t offset = self.take(&seen)
         if offset >= 0:
             return self.give_out(offset)
-        return self.acquire_slowly(seconds)
+        return self.acquire_slowly(seconds, &seen)
 
     @cython.final
     cdef object give_out(self, int64_t offset):
@@ -197,29 +192,58 @@ cdef class Allocator:
         return result
 
     @cython.final
-    cdef int64_t take(self) except? -1:
-        """`bitmap_acquire`, once no bulk claim is half done. The GIL is given up meanwhile: never spin with it."""
-        cdef int64_t offset = bitmap_acquire(&self.bits)
-        while offset == BUSY:
-            with nogil:
-                thread_yield()
-            offset = bitmap_acquire(&self.bits)
+    cdef int64_t take(self, Seen* seen) except? -1:
+        """An offset, or EXHAUSTED with what was `seen` then."""
+        cdef int64_t offset
+        if load_relaxed(&self.bits.earliest) != NEVER:
+            self.end_rests()
+        offset = bitmap_acquire(&self.bits, seen)
+        return offset if offset >= 0 else self.take_again(offset, seen)
+
+    @cython.final
+    cdef int64_t take_again(self, int64_t offset, Seen* seen) except? -1:
+        """`take` after a first try without success. While something is half done the GIL is given up: never spin with it.
+        """
+        while offset < 0:
+            if offset == BUSY:
+                with nogil:
+                    thread_yield()
+            elif seen.earliest == NEVER or seen.earliest > clock_now():
+                return EXHAUSTED
+            self.end_rests()
+            offset = bitmap_acquire(&self.bits, seen)
         return offset
 
     @cython.final
     cdef int64_t free(self, int64_t offset) except? -1:
-        """`bitmap_release` in the same way, and a wake-up for who waits for an id."""
+        """0, or NOT_LIVE; and a wake-up for who waits for an id."""
         cdef int64_t code = bitmap_release(&self.bits, offset)
         while code == BUSY:
             with nogil:
                 thread_yield()
             code = bitmap_release(&self.bits, offset)
+        if code != 0 and load_acquire(&self.bits.rest):  # R1
+            return self.free_resting(offset)
         if code == 0 and self.waiting.needed():
             self.waiting.wake(1)
         return code
 
     @cython.final
-    cdef object acquire_slowly(self, double seconds):
+    cdef int64_t free_resting(self, int64_t offset) except? -1:
+        """`free` of an id that may rest."""
+        cdef int64_t code = BUSY
+        self.end_rests()
+        while code == BUSY:
+            code = quarantine_release(&self.bits, offset)
+            if code == BUSY:
+                with nogil:
+                    thread_yield()
+        if code == 0 and self.waiting.needed():
+            self.waiting.wake(1)
+        return code
+
+    @cython.final
+    cdef object acquire_slowly(self, double seconds, Seen* seen):
         """After a first try that failed: wait as long as the caller likes."""
         cdef int64_t offset = EXHAUSTED
         cdef Waiter waiter
@@ -230,21 +254,38 @@ cdef class Allocator:
             try:
                 while True:
                     self.waiting.enter(waiter)
-                    offset = self.take()
+                    offset = self.take(seen)
+                    waiter.alarm = seen.earliest
                     if offset >= 0 or not self.waiting.sleep(waiter, deadline):
                         break
             finally:
-                if self.waiting.leave(waiter):
-                    self.waiting.wake(1)
+                self.step_out(waiter)
         if offset < 0:
-            raise Exhausted(
-                f"no id is free: all {self.capacity_} are live; release one, wait with a timeout, or widen the range",
-                live=self.capacity_, capacity=self.capacity_,
-            )
+            raise self.exhausted(seen)
         return self.give_out(offset)
 
+    @cython.final
+    cdef int step_out(self, Waiter waiter) except -1:
+        """Out of the line: a wake-up that came too late goes to the next one, and so does minding the alarm."""
+        if self.waiting.leave(waiter) or load_acquire(&self.bits.earliest) != NEVER:
+            self.waiting.wake(1)
+        return 0
+
+    @cython.final
+    cdef object exhausted(self, Seen* seen):
+        """The exception for one id that could not be had."""
+        cdef uint64_t live = self.capacity_ - seen.quarantined
+        held = f"{live} are live and {seen.quarantined} quarantined" if seen.quarantined else f"all {live} are live"
+        return Exhausted(
+            f"no id is free: {held}; release one, wait with a timeout, or widen the range",
+            live=live, quarantined=seen.quarantined, capacity=self.capacity_,
+        )
+
     def release(self, id) -> None:
-        """Give an id back. `NotInUse` if it is not live: a double or foreign release frees nothing, and says so."""
+        """Give an id back, a live or a quarantined one.
+
+        `NotInUse` if it is neither: a double or foreign release frees nothing, and says so.
+        """
         cdef int64_t offset = as_integer(id, "an id") - self.first
         if bitmap_holds(&self.bits, offset):
             if self.free(offset) == 0:
@@ -252,7 +293,12 @@ cdef class Allocator:
             raise NotInUse(
                 f"id {shown(id)} is not live: it was released already, or never acquired", id=offset + self.first
             )
-        raise NotInUse(
+        raise self.foreign(id)
+
+    @cython.final
+    cdef object foreign(self, object id):
+        """The exception for an id outside the range where a live one was wanted."""
+        return NotInUse(
             f"id {shown(id)} is not live: the range is {self.first} .. {self.first + <int64_t> self.bits.size - 1}"
             f"{', less the excluded ids' if self.bits.excluded_count else ''}",
             id=index(id),
@@ -261,26 +307,80 @@ cdef class Allocator:
     def reserve(self, id) -> None:
         """Take this very id: a number that the peer chose, or one of a restored session.
 
-        `InUse` if it is live; `ValueError` if it is outside the range or excluded.
+        `InUse` if it is live or quarantined; `ValueError` if it is outside the range or excluded.
         """
         cdef int64_t offset = self.offset_of(id)
-        cdef int64_t code = bitmap_reserve(&self.bits, offset)
+        cdef int64_t code
+        if load_relaxed(&self.bits.earliest) != NEVER:
+            self.end_rests()
+        code = bitmap_reserve(&self.bits, offset)
         while code == BUSY:
             with nogil:
                 thread_yield()
             code = bitmap_reserve(&self.bits, offset)
         if code != 0:
-            raise InUse(f"id {shown(id)} is live: release it first, or choose another", id=offset + self.first)
+            raise InUse(
+                f"id {shown(id)} is live or quarantined: release it first, or choose another", id=offset + self.first
+            )
+
+    def quarantine(self, id, seconds=None) -> None:
+        """Let a live id rest, so that nobody gets it: until `release(id)`, or for so many seconds if they are given.
+
+        For an id that may yet be answered, or must not be seen again so soon. It is neither live nor available. Its
+        time over, it is free by itself, and who waits for an id is woken. `NotInUse` if it is not live.
+
+        Each id that rests takes some 50 bytes, as long as it does and in steps; a live one takes none of that.
+
+        >>> ids = Allocator(1, 2)
+        >>> request = ids.acquire()
+        >>> ids.quarantine(request)
+        >>> ids.state(request), len(ids), ids.available
+        ('quarantined', 0, 1)
+        >>> ids.release(request)
+        >>> ids.available
+        2
+        """
+        cdef int64_t offset = as_integer(id, "an id") - self.first
+        cdef double length = as_seconds(seconds, "seconds")
+        cdef uint64_t due = due_in(length)
+        cdef int64_t code = BUSY
+        if not bitmap_holds(&self.bits, offset):
+            raise self.foreign(id)
+        while code == BUSY or code == NO_ROOM:
+            code = quarantine_put(&self.bits, offset, due)
+            if code == NO_ROOM:
+                self.make_room()
+            elif code == BUSY:
+                with nogil:
+                    thread_yield()
+        if code != 0:
+            raise NotInUse(
+                f"id {shown(id)} is not live, so it cannot be quarantined: it was released or quarantined already, or "
+                "never acquired",
+                id=offset + self.first,
+            )
+        if due != NEVER:
+            fence_seq_cst()  # W1: the line is looked at only after the alarm was set
+            if self.waiting.needed() and load_relaxed(&self.bits.earliest) == due:
+                self.waiting.wake(1)
 
     @cython.final
-    cdef int64_t offset_of(self, object id) except? -1:
-        cdef int64_t offset = as_integer(id, "an id") - self.first
-        if bitmap_holds(&self.bits, offset):
-            return offset
-        raise ValueError(
-            f"id {shown(id)} is outside the range {self.first} .. {self.first + <int64_t> self.bits.size - 1}"
-            f"{', or excluded' if self.bits.excluded_count else ''}"
-        )
+    cdef int make_room(self) except -1:
+        """For twice as many resting ids. Nothing is allocated inside a step."""
+        cdef Timetable table
+        cdef word* resting
+        if not timetable_make(&table, &self.bits.table):
+            raise MemoryError("no memory for more quarantined ids")
+        resting = <word*> calloc((self.bits.leaf_count + 1) >> 1, sizeof(word))
+        if resting == NULL:
+            free(table.entries)
+            raise MemoryError("no memory for quarantined ids")
+        while not quarantine_install(&self.bits, &table, &resting):
+            with nogil:
+                thread_yield()
+        free(table.entries)
+        free(resting)
+        return 0
 
     # Many ids --------------------------------------------------------------------------------------------------------
 
@@ -294,14 +394,17 @@ cdef class Allocator:
         cdef int64_t want = as_integer(n, "n")
         cdef int64_t code = 0
         cdef uint64_t were_free, i
+        cdef Seen seen
         cdef uint32_t* ids
         cdef Py_buffer view
         if want < 0:
             raise ValueError(f"n must not be negative, but is {shown(n)}")
         if want > <int64_t> self.capacity_:
+            self.end_rests()
             raise Exhausted(
                 f"{shown(n)} ids are more than the range has ({self.capacity_}): ask for fewer, or widen the range",
-                live=self.count(), capacity=self.capacity_, wanted=index(n),
+                live=self.count(), quarantined=load_acquire(&self.bits.quarantined), capacity=self.capacity_,
+                wanted=index(n),
             )
         # The array first: once ids are claimed nothing may fail.
         array = new_array(want)
@@ -309,11 +412,16 @@ cdef class Allocator:
             return array
         PyObject_GetBuffer(array, &view, PyBUF_C_CONTIGUOUS)
         ids = <uint32_t*> view.buf
-        code = bitmap_acquire_many(&self.bits, ids, want, &were_free)
+        code = BUSY
         while code == BUSY:
-            with nogil:
-                thread_yield()
-            code = bitmap_acquire_many(&self.bits, ids, want, &were_free)
+            if load_relaxed(&self.bits.earliest) != NEVER:
+                self.end_rests()
+            code = bitmap_acquire_many(&self.bits, ids, want, &were_free, &seen)
+            if code == BUSY:
+                with nogil:
+                    thread_yield()
+            elif code != 0 and seen.earliest != NEVER and seen.earliest <= clock_now():
+                code = BUSY  # one was due at that instant, and so it was free
         if code == 0:
             for i in range(<uint64_t> want):
                 ids[i] += <uint32_t> self.first
@@ -322,7 +430,8 @@ cdef class Allocator:
             raise Exhausted(
                 f"{want} ids were asked for, but {were_free} of {self.capacity_} were free: release some, or ask "
                 "for fewer",
-                live=self.capacity_ - were_free, capacity=self.capacity_, wanted=index(n),
+                live=self.capacity_ - were_free - seen.quarantined, quarantined=seen.quarantined,
+                capacity=self.capacity_, wanted=index(n),
             )
         return array
 
@@ -346,18 +455,25 @@ cdef class Allocator:
         """Give ids back: any sequence or flat array of integers.
 
         Wrong types, ids outside the range and duplicates within the call raise `TypeError` or `ValueError` and change
-        nothing. Ids that are not live at their turn are skipped, the rest released, then one `NotInUse` lists them in
-        `.refused`.
+        nothing. Ids that are neither live nor quarantined at their turn are skipped, the rest released, then one
+        `NotInUse` lists them in `.refused`.
         """
         cdef bytes memory = self.offsets_of(ids)
         cdef uint32_t* offsets = <uint32_t*> PyBytes_AS_STRING(memory)
         cdef Py_ssize_t length = len(memory) // sizeof(uint32_t)
         cdef Releasing state
         cdef uint64_t i
+        cdef uint64_t refused_ = 0
         state.next = state.refused = 0
         while bitmap_release_many(&self.bits, offsets, length, &state) == BUSY:
             with nogil:
                 thread_yield()
+        if state.refused and load_acquire(&self.bits.rest):  # R1
+            for i in range(state.refused):
+                if self.free_resting(offsets[i]) != 0:
+                    offsets[refused_] = offsets[i]
+                    refused_ += 1
+            state.refused = refused_
         if self.waiting.needed():
             self.waiting.wake(length - state.refused)
         if state.refused:
@@ -369,23 +485,31 @@ cdef class Allocator:
             )
 
     def reserve_many(self, ids) -> None:
-        """Take these very ids, all or none: those of a restored session. `InUse` names one that is live."""
+        """Take these very ids, all or none: those of a restored session.
+
+        `InUse` names one that is live or quarantined.
+        """
         cdef bytes memory = self.offsets_of(ids)
         cdef uint32_t* offsets = <uint32_t*> PyBytes_AS_STRING(memory)
         cdef Py_ssize_t length = len(memory) // sizeof(uint32_t)
         cdef uint32_t in_use = 0
-        cdef int64_t code = bitmap_reserve_many(&self.bits, offsets, length, &in_use)
+        cdef int64_t code
+        if load_relaxed(&self.bits.earliest) != NEVER:
+            self.end_rests()
+        code = bitmap_reserve_many(&self.bits, offsets, length, &in_use)
         while code == BUSY:
             with nogil:
                 thread_yield()
             code = bitmap_reserve_many(&self.bits, offsets, length, &in_use)
         if code != 0:
             raise InUse(
-                f"id {self.first + in_use} is live: none of the {length} was reserved", id=self.first + in_use
+                f"id {self.first + in_use} is live or quarantined: none of the {length} was reserved",
+                id=self.first + in_use,
             )
 
     def reset(self):
-        """Release every live id, as after a reconnection, and return them as a sorted array of uint32.
+        """Release every id, as after a reconnection: the live ones, which are returned as a sorted array of uint32, and
+        those in quarantine, which ends.
 
         Beside other threads: each id that was live when its turn came is released and returned once.
         """
@@ -410,99 +534,9 @@ cdef class Allocator:
                 ids[i] += <uint32_t> self.first
             PyBuffer_Release(&view)
             if self.waiting.needed():
-                self.waiting.wake(got)
+                self.waiting.wake_all()
             if got < len(array):
                 arrays[len(arrays) - 1] = array[:got]
         if len(arrays) == 1:
             return arrays[0]
         return get_numpy().concatenate(arrays) if arrays else new_array(0)
-
-    # Views -----------------------------------------------------------------------------------------------------------
-
-    @cython.final
-    cdef uint32_t live_bits(self, uint64_t leaf) noexcept:
-        cdef uint32_t bits = 0
-        while bitmap_live(&self.bits, leaf, &bits) == BUSY:
-            with nogil:
-                thread_yield()
-        return bits
-
-    @cython.final
-    cdef uint64_t count(self) noexcept:
-        cdef uint64_t total = 0
-        cdef uint64_t leaf
-        for leaf in range(self.bits.leaf_count):
-            total += count_bits(self.live_bits(leaf))
-        return total
-
-    def state(self, id) -> str:
-        """"free" or "live". `ValueError` outside the range."""
-        cdef int64_t offset = self.offset_of(id)
-        return "live" if (self.live_bits(offset >> 5) >> (offset & 31)) & 1 else "free"
-
-    def __contains__(self, id) -> bool:
-        cdef int64_t offset
-        try:
-            offset = as_integer(id, "an id") - self.first
-        except TypeError:
-            return False
-        if not bitmap_holds(&self.bits, offset):
-            return False
-        return (self.live_bits(offset >> 5) >> (offset & 31)) & 1
-
-    def __len__(self) -> int:
-        """The number of live ids: exact when no other thread is at work, else a count over about that time."""
-        return self.count()
-
-    def __iter__(self):
-        """The live ids, rising: exact when no other thread is at work; otherwise each was live at some instant."""
-        cdef uint64_t leaf
-        cdef uint32_t bits
-        for leaf in range(self.bits.leaf_count):
-            bits = self.live_bits(leaf)
-            while bits:
-                yield self.first + <int64_t> (leaf << 5 | lowest_bit32(bits))
-                bits &= bits - 1
-
-    def __bool__(self) -> bool:
-        return True
-
-    @property
-    def capacity(self) -> int:
-        """How many ids there are: the range less the excluded ones."""
-        return self.capacity_
-
-    @property
-    def available(self) -> int:
-        """How many ids are free; as exact as `len`."""
-        return self.capacity_ - self.count()
-
-    def __repr__(self) -> str:
-        return (
-            f"<{type(self).__module__}.{type(self).__qualname__} {self.first} .. "
-            f"{self.first + <int64_t> self.bits.size - 1}, {self.count()} of {self.capacity_} live>"
-        )
-
-    def __reduce_ex__(self, protocol):
-        raise TypeError(
-            "an Allocator cannot be pickled or copied: a copy would hand out ids that are live here; share this one between "
-            "threads, or give another process a range of its own"
-        )
-
-    def _check(self) -> None:
-        """Assert what must hold when no other thread is at work; raises `AuditError`. For tests."""
-        cdef uint64_t leaf, hint
-        cdef uint32_t fixed
-        cdef int level
-        if load_acquire(&self.bits.claim) & 1:
-            raise AuditError("a bulk claim is half done")
-        for leaf in range(self.bits.leaf_count):
-            fixed = fixed_bits(&self.bits, leaf)
-            if <uint32_t> load_acquire(&self.bits.leaves[leaf]) & fixed != fixed:
-                raise AuditError(f"leaf {leaf}: an excluded id or the padding was released")
-        for level in range(self.bits.levels):
-            for hint in range(self.bits.widths[level]):
-                if load_acquire(&self.bits.hints[level][hint >> 6]) >> (hint & 63) & 1 and not is_full(
-                    &self.bits, level, hint
-                ):
-                    raise AuditError(f"level {level}, hint {hint}: set, though not full")

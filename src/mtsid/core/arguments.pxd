@@ -76,8 +76,8 @@ cdef inline int64_t as_integer(object value, str name) except? -1:
     return result
 
 
-cdef inline double as_timeout(object value) except -1:
-    """Seconds to wait: 0 or more; None and infinity mean for ever."""
+cdef inline double as_seconds(object value, str name) except -1:
+    """Seconds, 0 or more; None and infinity mean for ever."""
     cdef double seconds
     if value is None:
         return INFINITY
@@ -86,23 +86,28 @@ cdef inline double as_timeout(object value) except -1:
         if seconds >= 0:
             return seconds
     if is_bool(value) or not PyNumber_Check(value):  # float() would read text too
-        raise TypeError(f"timeout must be seconds or None, not {type(value).__name__!r}")
+        raise TypeError(f"{name} must be seconds or None, not {type(value).__name__!r}")
     # numpy's complex numbers would give their real part, with a warning.
     if isinstance(value, complex) or getattr(getattr(value, "dtype", None), "kind", "") == "c":
-        raise TypeError(f"timeout must be seconds or None, not {type(value).__name__!r}")
+        raise TypeError(f"{name} must be seconds or None, not {type(value).__name__!r}")
     try:
         seconds = PyNumber_Float(value)
     except OverflowError:
         if value < 0:
-            raise ValueError("timeout must not be negative") from None
+            raise ValueError(f"{name} must not be negative") from None
         return INFINITY
     except TypeError:
-        raise TypeError(f"timeout must be seconds or None, not {type(value).__name__!r}") from None
+        raise TypeError(f"{name} must be seconds or None, not {type(value).__name__!r}") from None
     if isnan(seconds):
-        raise ValueError("timeout must be seconds or None, not NaN")
+        raise ValueError(f"{name} must be seconds or None, not NaN")
     if seconds < 0:
-        raise ValueError(f"timeout must not be negative, but is {value!r}")
+        raise ValueError(f"{name} must not be negative, but is {value!r}")
     return seconds
+
+
+cdef inline double as_timeout(object value) except -1:
+    """Seconds to wait."""
+    return as_seconds(value, "timeout")
 
 
 cdef inline bint as_flag(object value, str name) except -1:

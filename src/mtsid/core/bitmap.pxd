@@ -31,14 +31,19 @@ Invariants
 5.  While `under_gil` is set, every caller holds the GIL, which makes load-then-store one step; the compare-exchange
     and its locked bus cycle are saved. The first caller without the GIL takes it once and clears the flag; from then
     on, and always on free-threaded builds, every exchange is atomic by itself.
+6.  An id whose bit is set in `resting` as well is neither live nor free (quarantine.pxd). Such bits change only while
+    `rest` is odd, and always after the leaf, whose version is bumped with it. So a release that read the leaf before
+    fails to exchange it, and one that read it after sees `rest` odd, which is BUSY, or the bit (R0, R1, L0, L1). As
+    long as nothing ever rested `rest` is 0, and one load is all that a release pays.
 
 Progress: acquire, release and reserve are lock-free (a lost compare-exchange means that another thread's won) except
 that release, reserve and a failing acquire wait while a bulk claim is half done; each takes as long as its batch.
-Bulk claims exclude one another.
+Bulk claims exclude one another. A release and a failing acquire also wait while an id goes to rest or comes from it.
 
 Labelled pairs
     L0 -> L1    a leaf's compare-exchange -> a leaf's load        the bits, and what the last owner did before
     C0 -> C1    end of a bulk claim (release) -> load (acquire)   all of its bits, or all of its roll-back, are visible
+    R0 -> R1    end of a step of quarantine.pxd (release) -> load (acquire)   the resting bits, how many, the earliest
     G0 -> G1    a native caller clears `under_gil` (release) -> load (acquire)   what was stored under the GIL
     H0 <> H1    set a hint, then look at the leaf <> release a bit, then look at the hint: both sequentially consistent,
                 so at least one of the two sees the other
@@ -48,6 +53,7 @@ It must not know: Python, waiting, what an id stands for.
 
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.stdlib cimport free
+from libc.string cimport memset
 
 from mtsid.core.atomic cimport (
     and_seq_cst,
@@ -60,6 +66,7 @@ from mtsid.core.atomic cimport (
     thread_number,
     word,
 )
+from mtsid.core.timetable cimport NEVER, Timetable
 
 
 cdef extern from "bitmap.h" nogil:
@@ -74,14 +81,14 @@ cdef extern from "bitmap.h" nogil:
     void* cache_lines "mtsid_cache_lines"(size_t size, void** block) noexcept
 
     bint claim_try "mtsid_claim_try"(word*) noexcept
-    void claim_end "mtsid_claim_end"(word*) noexcept       # C0
+    void claim_end "mtsid_claim_end"(word*) noexcept       # C0, R0
 
 
 cdef enum:
     EXHAUSTED = -1      # none is free, certified
     NOT_LIVE = -2       # nothing was released
     LIVE = -3           # nothing was reserved
-    BUSY = -4           # a bulk claim is half done: try again
+    BUSY = -4           # a bulk claim is half done, or a step of quarantine.pxd: try again
     LEVELS = 6          # 32 * 64**6 > 2**32
     CURSORS = 16        # threads beyond that share
 
@@ -105,7 +112,17 @@ cdef struct Bitmap:
     word under_gil          # 1: every caller holds the GIL (invariant 5); cleared for good, with the GIL held
     word spread             # 0 while one cursor serves all; set for good when two threads first meet
     word claim              # odd while a bulk claim is half done
+    word rest               # odd while an id goes to rest or comes from it; 0 if none ever did (invariant 6)
+    word earliest           # when the first resting id is due; NEVER. Written with `rest` odd, like the next three
+    word quarantined        # how many ids rest
+    word* resting           # a bit an id; NULL until the first one rests
+    Timetable table         # which ones, and until when
     void* block             # what free() takes
+
+
+cdef struct Seen:           # at the instant at which no id was free, or too few
+    uint64_t quarantined
+    uint64_t earliest
 
 
 # Life ---------------------------------------------------------------------------------------------------------------
@@ -157,6 +174,11 @@ cdef inline bint bitmap_open(Bitmap* self, uint64_t size, bint lowest, bint unde
     self.excluded = NULL
     self.excluded_count = 0
     store_relaxed(&self.claim, FIRST_CLAIM)
+    store_relaxed(&self.rest, 0)
+    store_relaxed(&self.earliest, NEVER)
+    store_relaxed(&self.quarantined, 0)
+    self.resting = NULL
+    memset(&self.table, 0, sizeof(Timetable))
     return True
 
 
@@ -164,6 +186,8 @@ cdef inline void bitmap_close(Bitmap* self) noexcept nogil:
     if self.block != NULL:
         free(self.block)
         free(self.excluded)
+        free(self.resting)
+        free(self.table.entries)
         self.block = NULL
         self.size = self.leaf_count = 0
 
@@ -193,6 +217,25 @@ cdef inline uint32_t fixed_bits(Bitmap* self, uint64_t leaf) noexcept nogil:
     if leaf == self.leaf_count - 1 and self.size & 31:
         bits |= ALL32 << (self.size & 31)
     return bits
+
+
+# Rest: read here, written in quarantine.pxd ---------------------------------------------------------------------------
+
+cdef inline uint32_t resting_bits(Bitmap* self, uint64_t leaf) noexcept nogil:
+    """The ids of a leaf that rest. To be believed only if `rest` was even before, and is the same afterwards."""
+    if self.resting == NULL:
+        return 0
+    return <uint32_t> (load_acquire(&self.resting[leaf >> 1]) >> ((leaf & 1) << 5))
+
+
+cdef inline bint see_rest(Bitmap* self, Seen* seen) noexcept nogil:
+    """How many ids rest at one instant, and when the first of them is due. False: a step is half done."""
+    cdef uint64_t rest = load_acquire(&self.rest)  # R1
+    if rest & 1:
+        return False
+    seen.quarantined = load_acquire(&self.quarantined)
+    seen.earliest = load_acquire(&self.earliest)
+    return load_acquire(&self.rest) == rest
 
 
 # Hints --------------------------------------------------------------------------------------------------------------
@@ -335,8 +378,11 @@ cdef inline int64_t claim_past_hints(Bitmap* self, uint64_t* versions) noexcept 
     return EXHAUSTED
 
 
-cdef inline int64_t search_or_certify(Bitmap* self) noexcept nogil:
-    """Claim an id past all hints, or prove that none was free (invariant 2). BUSY: ask again."""
+cdef inline int64_t search_or_certify(Bitmap* self, Seen* seen) noexcept nogil:
+    """Claim an id past all hints, or prove that none was free (invariant 2), at the instant of `seen`. BUSY: ask again.
+
+    Whether an id that rests was due at that instant is for the caller to see, who has a clock.
+    """
     cdef uint64_t before, after
     cdef uint64_t claims = load_acquire(&self.claim)  # C1
     cdef int64_t offset
@@ -344,6 +390,8 @@ cdef inline int64_t search_or_certify(Bitmap* self) noexcept nogil:
         return BUSY
     offset = claim_past_hints(self, &before)
     while offset < 0:
+        if not see_rest(self, seen):
+            return BUSY
         offset = claim_past_hints(self, &after)
         if offset >= 0:
             break
@@ -357,21 +405,23 @@ cdef inline int64_t search_or_certify(Bitmap* self) noexcept nogil:
 
 # Operations on one id -----------------------------------------------------------------------------------------------
 
-cdef inline int64_t bitmap_acquire(Bitmap* self) noexcept nogil:
-    """An offset that is now the caller's; EXHAUSTED; or BUSY."""
+cdef inline int64_t bitmap_acquire(Bitmap* self, Seen* seen) noexcept nogil:
+    """An offset that is now the caller's; EXHAUSTED, with what was `seen` then; or BUSY."""
     cdef Cursor* cursor
     cdef int64_t offset
     if self.leaf_count == 0:  # never opened: a subclass that did not call __init__
+        seen.quarantined = 0
+        seen.earliest = NEVER
         return EXHAUSTED
     cursor = my_cursor(self)
     if self.lowest:
         offset = search(self, 0)
         if offset < 0:
-            offset = search_or_certify(self)
+            offset = search_or_certify(self, seen)
         return offset
     offset = search(self, load_relaxed(&cursor.next))
     if offset < 0:
-        offset = search_or_certify(self)
+        offset = search_or_certify(self, seen)
         if offset < 0:
             return offset
     store_relaxed(&cursor.next, <uint64_t> offset + 1 if <uint64_t> offset + 1 < self.size else 0)
@@ -381,17 +431,25 @@ cdef inline int64_t bitmap_acquire(Bitmap* self) noexcept nogil:
 cdef inline int64_t release_bits(Bitmap* self, uint64_t leaf, uint32_t bits, bint own_claim) noexcept nogil:
     """Release those of `bits` that are live; returns the ones that were not (0: all released), or BUSY.
 
-    `own_claim`: the caller holds `claim` itself and gives back bits of its own.
+    `own_claim`: the caller holds `claim` itself, and gives back bits of its own or what it knows of.
     """
     cdef uint64_t now = load_acquire(&self.leaves[leaf])  # L1
-    cdef uint64_t found
+    cdef uint64_t found, rest
     cdef uint32_t mine
     while True:
         mine = <uint32_t> now & bits
         if mine == 0:
             return bits
-        if not own_claim and load_acquire(&self.claim) & 1:  # C1
-            return BUSY
+        if not own_claim:
+            if load_acquire(&self.claim) & 1:  # C1
+                return BUSY
+            rest = load_acquire(&self.rest)  # R1
+            if rest:
+                if rest & 1:
+                    return BUSY
+                mine &= ~resting_bits(self, leaf)
+                if mine == 0:
+                    return bits
         found = exchange(self, &self.leaves[leaf], now, (now ^ mine) + (<uint64_t> 1 << 32))
         if found == now:
             if <uint32_t> now == ALL32:
@@ -423,11 +481,13 @@ cdef inline int64_t bitmap_reserve(Bitmap* self, uint64_t offset) noexcept nogil
     return LIVE
 
 
-cdef inline int64_t bitmap_live(Bitmap* self, uint64_t leaf, uint32_t* bits) noexcept nogil:
-    """The live ids of a leaf at one instant, without those that a bulk claim may yet give back; or BUSY."""
+cdef inline int64_t bitmap_live(Bitmap* self, uint64_t leaf, uint32_t* live, uint32_t* resting) noexcept nogil:
+    """The live and the resting ids of a leaf at one instant, without what a bulk claim may yet give back; or BUSY."""
     cdef uint64_t claims = load_acquire(&self.claim)  # C1
+    cdef uint64_t rest = load_acquire(&self.rest)  # R1
     cdef uint64_t now = load_acquire(&self.leaves[leaf])  # L1
-    if claims & 1 or load_acquire(&self.claim) != claims:  # C1
+    resting[0] = resting_bits(self, leaf) if rest else 0
+    if (claims | rest) & 1 or load_acquire(&self.rest) != rest or load_acquire(&self.claim) != claims:  # R1, C1
         return BUSY
-    bits[0] = <uint32_t> now & ~fixed_bits(self, leaf)
+    live[0] = <uint32_t> now & ~(fixed_bits(self, leaf) | resting[0])
     return 0

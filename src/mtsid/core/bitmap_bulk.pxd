@@ -9,7 +9,7 @@ the second one is BUSY. Bulk releases are not claims; each leaf's release is a s
 
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
-from mtsid.core.atomic cimport load_acquire, load_relaxed, store_relaxed, word
+from mtsid.core.atomic cimport load_acquire, load_relaxed, store_relaxed, thread_yield, word
 from mtsid.core.bitmap cimport (
     ALL32,
     BUSY,
@@ -17,6 +17,7 @@ from mtsid.core.bitmap cimport (
     LIVE,
     Bitmap,
     Cursor,
+    Seen,
     claim_end,
     claim_try,
     count_bits,
@@ -28,6 +29,7 @@ from mtsid.core.bitmap cimport (
     my_cursor,
     next_leaf,
     release_bits,
+    see_rest,
 )
 
 
@@ -106,19 +108,20 @@ cdef inline uint64_t claim_many_past_hints(
 
 
 cdef inline int64_t bitmap_acquire_many(
-    Bitmap* self, uint32_t* ids, uint64_t want, uint64_t* were_free
+    Bitmap* self, uint32_t* ids, uint64_t want, uint64_t* were_free, Seen* seen
 ) noexcept nogil:
     """`want` offsets in `ids`, 1 .. size of them, in the order of the range from the cursor on, and 0.
 
-    EXHAUSTED if only `were_free` were free at one instant, or BUSY: then none is claimed. The instant is that of
-    invariant 2: with all bits set, this claim's own `got` among them, and no other claim half done, exactly `got`
-    were free for it.
+    EXHAUSTED if only `were_free` were free at one instant, that of `seen`, or BUSY: then none is claimed. The instant
+    is that of invariant 2: with all bits set, this claim's own `got` among them, and no other claim half done, exactly
+    `got` were free for it.
     """
     cdef Cursor* cursor = my_cursor(self)
     cdef uint64_t start = 0 if self.lowest else load_relaxed(&cursor.next)
     cdef uint64_t first_leaf = start >> 5
     cdef uint64_t leaf, now, before, after, more
     cdef uint64_t got
+    cdef bint certain
     if not claim_try(&self.claim):
         return BUSY
     got = claim_many_in(self, first_leaf, ALL32 << (start & 31), ids, want)
@@ -133,9 +136,12 @@ cdef inline int64_t bitmap_acquire_many(
     if got < want:
         got += claim_many_past_hints(self, ids + got, want - got, &before)
     while got < want:
+        certain = see_rest(self, seen)
+        if not certain:
+            thread_yield()
         more = claim_many_past_hints(self, ids + got, want - got, &after)
         got += more
-        if more == 0 and before == after:
+        if more == 0 and before == after and certain:
             were_free[0] = got
             roll_back(self, ids, got)
             claim_end(&self.claim)  # C0
@@ -197,26 +203,3 @@ cdef inline int64_t bitmap_release_many(
                     state.refused += 1
         state.next += taken
     return 0
-
-
-cdef inline int64_t bitmap_reset(Bitmap* self, uint64_t* leaf, uint32_t* ids, uint64_t room) noexcept nogil:
-    """Release every live id from `leaf` on, into `ids`, as long as a leaf's ids find room. Returns how many, or BUSY.
-
-    It goes leaf by leaf, each one step, as a claim of its own: what a bulk claim holds half done must not be released.
-    """
-    cdef uint64_t got = 0
-    cdef uint32_t live
-    if not claim_try(&self.claim):
-        return BUSY
-    while leaf[0] < self.leaf_count:
-        live = <uint32_t> load_acquire(&self.leaves[leaf[0]]) & ~fixed_bits(self, leaf[0])  # L1
-        if count_bits(live) > room - got:
-            break
-        live ^= <uint32_t> release_bits(self, leaf[0], live, True)
-        while live:
-            ids[got] = <uint32_t> (leaf[0] << 5 | lowest_bit32(live))
-            live &= live - 1
-            got += 1
-        leaf[0] += 1
-    claim_end(&self.claim)  # C0
-    return <int64_t> got

@@ -1,6 +1,7 @@
 """See waiting.pyx."""
 
 from cpython.object cimport PyObject
+from libc.stdint cimport uint64_t
 
 from mtsid.core.atomic cimport load_seq_cst, word
 from mtsid.core.monitor cimport Monitor
@@ -9,7 +10,8 @@ from mtsid.core.monitor cimport Monitor
 cdef class Waiter:
     cdef object lock            # locked while its thread should sleep; a waker unlocks it
     cdef Py_ssize_t need        # how many units it wants at once
-    cdef bint chosen            # its own thread's: it was woken, and has not entered again since
+    cdef uint64_t alarm         # its own thread's: when it looks up by itself if it is the first; NEVER
+    cdef bint entered           # its own thread's: it has stood in line before, so that it goes back to the head
     # Guarded by the monitor of the line that it stands in:
     cdef bint in_line
     cdef PyObject* next
@@ -29,6 +31,7 @@ cdef class WaitSet:
         return load_seq_cst(&self.count) != 0  # W1
 
     cdef void forget_the_parent(self) noexcept
+    cdef bint is_first(self, Waiter waiter) noexcept
     cdef void link(self, Waiter waiter, bint at_head) noexcept
     cdef void unlink(self, Waiter waiter) noexcept
     cdef void enter(self, Waiter waiter) noexcept
@@ -40,3 +43,4 @@ cdef class WaitSet:
 
 
 cdef double deadline_of(double seconds) except -1
+cdef uint64_t clock_now() noexcept nogil

@@ -28,7 +28,10 @@ Invariants
     the collector. Nothing here is called with another monitor held, and `needed` is all that a fast path pays.
 6.  A waiter in line is kept alive by its own thread, which steps out of line before it lets go. Who takes one out of
     line to wake it holds a reference until that is done.
-7.  After a fork the child's line is empty: threads that waited in the parent are not there to be woken. (One that forks
+7.  What comes by itself, at a time that is known (a quarantine's end), is an alarm. Only the first in line minds it,
+    or a thousand would look up for one id. So who leaves wakes the next one while there is an alarm, and so does who
+    sets an earlier one; a waiter that looks up by itself is still in line.
+8.  After a fork the child's line is empty: threads that waited in the parent are not there to be woken. (One that forks
     in a signal handler, while it waits, waits on in the child until its time-out.)
 
 Sleeping is `threading.Lock.acquire`, which lets Ctrl-C in on POSIX, at the latest after a second. Progress: blocking,
@@ -49,10 +52,12 @@ from cpython.object cimport PyObject
 from cpython.ref cimport Py_DECREF, Py_INCREF
 from libc.math cimport INFINITY, isinf
 from libc.stdint cimport uint64_t
+from posix.time cimport CLOCK_MONOTONIC, clock_gettime, timespec
 
 from mtsid.core.atomic cimport (
     add_seq_cst,
     fence_seq_cst,
+    load_relaxed,
     load_seq_cst,
     schedule_park,
     schedule_unpark,
@@ -61,12 +66,14 @@ from mtsid.core.atomic cimport (
     word,
 )
 from mtsid.core.monitor cimport monitor_close, monitor_enter, monitor_leave, monitor_open
+from mtsid.core.timetable cimport NEVER
 
 cdef extern from "Python.h":
     const Py_ssize_t PY_SSIZE_T_MAX
 
 cdef Py_ssize_t forks = 0
 cdef word waiters  # zeroed, as all static memory
+cdef word clock_ahead  # nanoseconds; moved by tests alone
 
 
 def _forked():
@@ -82,12 +89,30 @@ cdef double deadline_of(double seconds) except -1:
     return INFINITY if isinf(seconds) else <double> monotonic() + seconds
 
 
+cdef uint64_t clock_now() noexcept nogil:
+    """The monotonic clock, in nanoseconds."""
+    cdef timespec now
+    clock_gettime(CLOCK_MONOTONIC, &now)
+    return <uint64_t> now.tv_sec * 1_000_000_000 + <uint64_t> now.tv_nsec + load_relaxed(&clock_ahead)
+
+
+def _advance_clock(double seconds) -> None:
+    """Let time pass for whatever rests; for tests, which must not sleep. Nobody who sleeps is woken by it."""
+    add_seq_cst(&clock_ahead, <uint64_t> (seconds * 1e9))
+
+
+cdef double seconds_until(uint64_t instant) noexcept:
+    cdef uint64_t now = clock_now()
+    return 0.0 if instant <= now else <double> (instant - now) / 1e9
+
+
 cdef class Waiter:
     """One thread that waits for `need` units at once."""
 
     def __cinit__(self, Py_ssize_t need=1):
         self.need = need
-        self.chosen = False
+        self.alarm = NEVER
+        self.entered = False
         self.in_line = False
         self.lock = allocate_lock()
         self.lock.acquire()
@@ -132,6 +157,13 @@ cdef class WaitSet:
             store_relaxed(&self.count, 0)
             self.forks = forks
 
+    cdef bint is_first(self, Waiter waiter) noexcept:
+        cdef bint first
+        monitor_enter(&self.monitor)
+        first = self.first == <PyObject*> waiter
+        monitor_leave(&self.monitor)
+        return first
+
     cdef void link(self, Waiter waiter, bint at_head) noexcept:
         cdef PyObject* this = <PyObject*> waiter
         waiter.previous = NULL if at_head else self.last
@@ -166,28 +198,35 @@ cdef class WaitSet:
         """Stand in line: at its end the first time, at its head for one that was woken and came too late."""
         monitor_enter(&self.monitor)
         self.forget_the_parent()
-        self.link(waiter, waiter.chosen)
-        waiter.chosen = False
+        if not waiter.in_line or waiter.forks != forks:  # else it looked up by itself
+            self.link(waiter, waiter.entered)
+        waiter.entered = True
         monitor_leave(&self.monitor)
         fence_seq_cst()  # W0: the caller's next try reads with weaker orders
 
     cdef bint sleep(self, Waiter waiter, double deadline) except -1:
-        """Sleep until woken (True) or until the deadline (False). Raises what a signal handler raises."""
+        """Sleep until woken or until the alarm (True), or until the deadline (False).
+
+        Raises what a signal handler raises.
+        """
         cdef double seconds
         # A signal that comes just before the lock is waited for does not end that wait, so the main thread, which alone
         # handles signals, looks up once a second. Without the GIL "just before" is long on a busy machine: a lock first
         # yields its time to other processes, in the hope of being had without sleep.
         cdef double turn = 1.0 if get_ident() == main_thread().ident else _TIMEOUT_MAX
+        cdef bint minds_alarm = waiter.alarm != NEVER and self.is_first(waiter)
         if scheduled():
-            waiter.chosen = schedule_park(<void*> waiter) == 0  # else nobody is left to wake it, as the scheduler notes
-            return waiter.chosen
+            return schedule_park(<void*> waiter) == 0  # else nobody is left to wake it, as the scheduler notes
         while True:
             PyErr_CheckSignals()
             seconds = deadline - <double> monotonic()
             if seconds <= 0:
                 return False
+            if minds_alarm:
+                if clock_now() >= waiter.alarm:
+                    return True
+                seconds = min(seconds, seconds_until(waiter.alarm))
             if waiter.lock.acquire(True, min(seconds, turn)):
-                waiter.chosen = True
                 return True
 
     cdef bint leave(self, Waiter waiter) noexcept:

@@ -1,0 +1,52 @@
+"""Bad input for what SP2's allocator has and 4.0's has not: `TypeError` or `ValueError`, and nothing changed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from decimal import Decimal
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+import pytest
+
+from mtsid import Allocator, NotInUse
+
+NO_INTEGERS: list[Any] = [True, np.True_, 1.0, float("nan"), "1", b"1", None, [1], 1j, Decimal(1), Fraction(1)]
+NO_SECONDS: list[tuple[Any, type[Exception]]] = [
+    (-1, ValueError),
+    (-0.001, ValueError),
+    (-(10**400), ValueError),
+    (float("-inf"), ValueError),
+    (float("nan"), ValueError),
+    (np.float32("nan"), ValueError),
+    (True, TypeError),
+    ("1", TypeError),
+    (bytearray(b"1"), TypeError),
+    ([], TypeError),
+    (1j, TypeError),
+    (np.complex64(1), TypeError),
+]
+
+
+@pytest.fixture
+def ids() -> Iterator[Allocator]:
+    """Ids 1 .. 9 of which 1 .. 3 are live; and so they are afterwards."""
+    ids = Allocator(1, 9)
+    ids.acquire_many(3)
+    yield ids
+    assert (list(ids), ids.available, ids.capacity) == ([1, 2, 3], 6, 9)
+    ids._check()
+
+
+@pytest.mark.parametrize("bad", NO_INTEGERS)
+def test_only_an_integer_is_quarantined(ids: Allocator, bad: Any) -> None:
+    with pytest.raises(TypeError, match="must be an integer"):
+        ids.quarantine(bad, 1)
+
+
+@pytest.mark.parametrize(("seconds", "error"), NO_SECONDS)
+def test_a_quarantine_takes_seconds_or_none(ids: Allocator, seconds: Any, error: type[Exception]) -> None:
+    with pytest.raises(error, match="seconds") as caught:
+        ids.quarantine(1, seconds)
+    assert not isinstance(caught.value, NotInUse)
