@@ -112,8 +112,8 @@ LOOKS: dict[str, Callable[[Allocator], object]] = {
     "available": lambda ids: ids.available == 1,
     "acquire": lambda ids: ids.acquire() == 1,
     "acquire_many": lambda ids: ids.acquire_many(1).tolist() == [1],
-    "reserve": lambda ids: [ids.reserve(1)],
-    "reserve_many": lambda ids: [ids.reserve_many([1])],
+    "reserve": lambda ids: list(map(ids.reserve, [1])),
+    "reserve_many": lambda ids: list(map(ids.reserve_many, [[1]])),
     "release": lambda ids: refused(ids.release, 1),
     "release_many": lambda ids: refused(ids.release_many, [1]),
 }
