@@ -3,11 +3,9 @@ from typing import Any, SupportsIndex
 
 import numpy as np
 import numpy.typing as npt
-from typing_extensions import disjoint_base
 
 from mtsid.core.id_range import IdRange
 
-@disjoint_base
 class Allocator(IdRange):
     def acquire(self, timeout: float | None = 0.0) -> int: ...
     def release(self, id: SupportsIndex) -> None: ...
