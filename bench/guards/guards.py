@@ -16,8 +16,8 @@ from bench.harness import Absent
 
 ALLOCATOR = Path(__file__).resolve().parents[2] / "build" / "cython" / "src" / "mtsid" / "core" / "allocator.c"
 NATIVE = "__pyx_f_5mtsid_4core_9allocator_9Allocator_"
-#: Those that take the GIL, and may: once in an allocator's life, to wake a Python thread that waits for an id, and to end
-#: the rest of a quarantined one.
+#: Those that take the GIL, and may: once in an allocator's life, to wake a Python thread that waits for an id, and to
+#: end the rest of a quarantined one.
 DOORS = ["leave_gil", "wake_one", "attached_end_rests", "attached_free_resting"]
 
 
