@@ -424,3 +424,25 @@ def test_the_errors_of_the_standard_queue_are_bases() -> None:
     assert issubclass(ShutDown, getattr(standard, "ShutDown", Exception))
     assert issubclass(Full, standard.Full)
     assert issubclass(Empty, standard.Empty)
+
+
+def test_every_argument_may_be_given_by_its_name() -> None:
+    """The commonest calls have a way in of their own; these go the long way, to the same end."""
+    queue: MessageQueue[str] = MessageQueue(2)
+    assert queue.put(item="a") == 1
+    assert queue.put("b", block=False, priority="urgent") == 2
+    message = queue.get(block=True, timeout=None)
+    assert message.body == "b"
+    queue.ack(message_or_mtsid=message)
+    with pytest.raises(Stale):
+        queue.ack(message_or_mtsid=message)
+    verbs: Any = queue
+    for verb, arguments, names in (
+        (verbs.put, (), {}),
+        (verbs.put, ("a",), {"thing": 1}),
+        (verbs.get, (1, 2, 3), {}),
+        (verbs.ack, (), {}),
+    ):
+        with pytest.raises(TypeError):
+            verb(*arguments, **names)
+    assert queue.audit().waiting == 1
