@@ -62,12 +62,13 @@ MUTANTS = (
         BITMAP,
         """\
     if offset < 0:
-        offset = search_or_certify(self)
+        offset = search_or_certify(self, seen)
         if offset < 0:
             return offset
 """,
         """\
     if offset < 0:
+        see_rest(self, seen)
         return offset
 """,
         test="schedules/test_interference.py",
@@ -111,10 +112,10 @@ MUTANTS = (
         "a release of what a bulk claim may yet give back",
         BITMAP,
         """\
-        if not own_claim and load_acquire(&self.claim) & 1:  # C1
-            return BUSY
-""",
-        "",
+            if load_acquire(&self.claim) & 1:  # C1
+                return BUSY
+            rest =""",
+        "            rest =",
         scenario="rolled back | release of what it holds",
     ),
     Mutant(
@@ -148,11 +149,8 @@ MUTANTS = (
     Mutant(
         "a view that shows what a bulk claim may yet give back",
         BITMAP,
-        """\
-    if claims & 1 or load_acquire(&self.claim) != claims:  # C1
-        return BUSY
-    bits[0] =""",
-        "    bits[0] =",
+        "(claims | rest) & 1 or load_acquire(&self.rest) != rest or load_acquire(&self.claim) != claims:  # R1, C1",
+        "rest & 1 or load_acquire(&self.rest) != rest:",
         scenario="rolled back | state",
     ),
     Mutant(

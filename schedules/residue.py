@@ -20,8 +20,7 @@ __all__ = ["main", "strip"]
 
 POINT = re.compile(r"^ *MTSID_POINT\(.*\);\n", re.MULTILINE)
 PARKING = """        if scheduled():
-            waiter.chosen = schedule_park(<void*> waiter) == 0  # else nobody is left to wake it, as the scheduler notes
-            return waiter.chosen
+            return schedule_park(<void*> waiter) == 0  # else nobody is left to wake it, as the scheduler notes
 """
 COUNTERS = """    if FIRST_VERSION:
         for i in range(self.leaf_count):
