@@ -432,8 +432,8 @@ def run(stress: Any, scale: float) -> None:
         ("4.0, every defect", lambda n: old_version(stress, n, rounds)),
     ]
     if FREE_THREADED and "TSAN_OPTIONS" in os.environ:
-        # Without the GIL the collector takes cycles apart while the world is stopped, which ThreadSanitizer cannot see: one
-        # run in five reported a queue's end beside its last put.
+        # Without the GIL the collector takes cycles apart while the world is stopped, which ThreadSanitizer cannot see:
+        # one run in five reported a queue's end beside its last put.
         print(f"    left out: {COME_AND_GO}: the order that a stopped world makes is not seen")
         scenarios = [entry for entry in scenarios if entry[0] != COME_AND_GO]
     for name, scenario in scenarios:
