@@ -1,4 +1,4 @@
-"""The core's algorithms as threads of the model, line for line: bitmap.pxd, bitmap_bulk.pxd, waiting.pyx.
+"""The core's algorithms as threads of the model, line for line: bitmap*.pxd, quarantine.pxd, waiting.pyx.
 
 Each method stands for the function that its decorator names, and performs the same atomic operations in the same order;
 `test_core.py` compares the list with the source, so a change there is noticed here. What differs, always so that the
@@ -7,6 +7,8 @@ model allows more:
 -   A leaf has one or two ids instead of 32, a word of hints two bits instead of 64.
 -   Where a program is not about G or H, `exchange` is the compare-exchange alone, without the acquire load of
     `under_gil` before it, and nobody touches hints; `spread` and the cursors, all relaxed, are left out.
+-   Where a program is not about R, nothing ever rested, and `rest` and what it guards are not looked at. Where it is, a
+    word of resting bits stands for one leaf, and the timetable is a word a leaf, plain, that says whether it rests.
 -   BUSY is a result: a caller that asks again begins anew.
 
 An order that a mutant weakens is a field of `Orders`, named after its function; the default is what the source says.
@@ -20,10 +22,10 @@ from typing import Any, TypeAlias, TypeVar
 
 from weak.program import CompareExchange, Fence, Fetch, Load, Operation, Order, Seen, Store, Value
 
-__all__ = ["BUSY", "EXHAUSTED", "FREE", "LIVE", "NOT_LIVE", "TRANSCRIBED", "VERSION", "Core", "Orders"]
+__all__ = ["BUSY", "EXHAUSTED", "FREE", "LIVE", "NOT_LIVE", "RESTS", "TRANSCRIBED", "VERSION", "Core", "Orders"]
 
 RELAXED, ACQUIRE, RELEASE, SEQ_CST = Order.RELAXED, Order.ACQUIRE, Order.RELEASE, Order.SEQ_CST
-BUSY, EXHAUSTED, LIVE, NOT_LIVE, FREE = "BUSY", "EXHAUSTED", "LIVE", "NOT_LIVE", "FREE"
+BUSY, EXHAUSTED, LIVE, NOT_LIVE, FREE, RESTS = "BUSY", "EXHAUSTED", "LIVE", "NOT_LIVE", "FREE", "RESTS"
 VERSION = 4  # one release in a leaf's version; below it the leaf's bits
 WIDTH = 2  # bits of a word of hints
 ALL = (1 << WIDTH) - 1
@@ -62,7 +64,17 @@ class Orders:
     bulk_look: Order = ACQUIRE  # L1
     bulk_exchange: Order = SEQ_CST  # L0
     claim_try: Order = SEQ_CST
-    claim_end: Order = RELEASE  # C0
+    claim_end: Order = RELEASE  # C0, R0
+    release_rest: Order = ACQUIRE  # R1
+    live_rest_first: Order = ACQUIRE  # R1
+    live_rest_last: Order = ACQUIRE  # R1
+    counted_rest_first: Order = ACQUIRE  # R1
+    counted_rest_last: Order = ACQUIRE  # R1
+    counted_look: Order = ACQUIRE  # how many rest, between those two
+    resting_look: Order = ACQUIRE  # a leaf's resting bits, before the last look at `rest`
+    quarantine_look: Order = ACQUIRE  # L1
+    quarantine_claim: Order = ACQUIRE  # C1
+    quarantine_exchange: Order = SEQ_CST  # L0
     hint_set: Order = SEQ_CST  # H0
     hint_look: Order = SEQ_CST  # the look at the leaf, or at the word below, behind H0
     hint_undo: Order = SEQ_CST
@@ -84,6 +96,7 @@ class Core:
     full: int = 1  # a leaf's bits when none is free
     hints: tuple[int, ...] = ()  # the bits of each level; none: hints are left out
     flag: bool = False  # with `under_gil`
+    rests: bool = False  # with `rest`, `resting0`, ..., `quarantined`, and the timetable's `entry0`, ...
     compare_versions: bool = True  # False: a fault
     gil_to_clear: bool = True  # False: a fault
 
@@ -129,7 +142,9 @@ class Core:
             versions = now + versions if self.compare_versions else 0
         return EXHAUSTED, versions
 
-    @transcribes("bitmap.pxd", "search_or_certify", "load_acquire claim_past_hints claim_past_hints load_acquire")
+    @transcribes(
+        "bitmap.pxd", "search_or_certify", "load_acquire claim_past_hints see_rest claim_past_hints load_acquire"
+    )
     def search_or_certify(self) -> Steps:
         """Claim an id past all hints, or prove that none was free; or BUSY."""
         claims = yield Load("claim", self.orders.certify_claim_first)  # C1
@@ -147,7 +162,7 @@ class Core:
             before = after
         return got
 
-    @transcribes("bitmap.pxd", "release_bits", "load_acquire load_acquire exchange hint_open")
+    @transcribes("bitmap.pxd", "release_bits", "load_acquire load_acquire load_acquire resting_bits exchange hint_open")
     def release(self, leaf: int, bit: int = 1, *, own_claim: bool = False) -> Steps:
         """FREE: it is now; NOT_LIVE: nothing changed; or BUSY."""
         word = f"leaf{leaf}"
@@ -157,6 +172,12 @@ class Core:
                 return NOT_LIVE
             if not own_claim and (yield Load("claim", self.orders.release_claim)) & 1:  # C1
                 return BUSY
+            if not own_claim and self.rests:
+                rest = yield Load("rest", self.orders.release_rest)  # R1
+                if rest & 1:
+                    return BUSY
+                if rest and (yield from self.resting(leaf)) & bit:
+                    return NOT_LIVE
             found = yield from self.exchange(word, now, (now ^ bit) + VERSION, self.orders.release_exchange)
             if found == now:
                 if self.hints and (now & self.full) == self.full:
@@ -179,27 +200,111 @@ class Core:
             return BUSY
         return LIVE
 
-    @transcribes("bitmap.pxd", "bitmap_live", "load_acquire load_acquire load_acquire")
+    @transcribes(
+        "bitmap.pxd", "bitmap_live", "load_acquire load_acquire load_acquire resting_bits load_acquire load_acquire"
+    )
     def live(self, leaf: int) -> Steps:
-        """Return the live ids of a leaf, as bits; or BUSY."""
+        """Return the live ids of a leaf, as bits, and with `rests` the resting ones as well; or BUSY."""
+        rest: Value = 0
+        resting: Value = 0
         claims = yield Load("claim", self.orders.live_claim_first)  # C1
+        if self.rests:
+            rest = yield Load("rest", self.orders.live_rest_first)  # R1
         now = yield Load(f"leaf{leaf}", self.orders.live_look)  # L1
+        if rest:
+            resting = yield from self.resting(leaf)
+        if self.rests and (rest & 1 or (yield Load("rest", self.orders.live_rest_last)) != rest):  # R1
+            return BUSY
         if claims & 1 or (yield Load("claim", self.orders.live_claim_last)) != claims:  # C1
             return BUSY
+        if self.rests:
+            return int(now & self.full) & ~int(resting), int(resting)
         return int(now & self.full)
+
+    # Rest ------------------------------------------------------------------------------------------------------------
+
+    @transcribes("bitmap.pxd", "resting_bits", "load_acquire")
+    def resting(self, leaf: int) -> Steps:
+        """Return the ids of a leaf that rest, as bits."""
+        return (yield Load(f"resting{leaf}", self.orders.resting_look))
+
+    @transcribes("bitmap.pxd", "see_rest", "load_acquire load_acquire load_acquire load_acquire")
+    def see_rest(self) -> Steps:
+        """Return how many ids rest; or BUSY. When the first is due is read and written in the same way: left out."""
+        rest = yield Load("rest", self.orders.counted_rest_first)  # R1
+        if rest & 1:
+            return BUSY
+        quarantined = yield Load("quarantined", self.orders.counted_look)
+        if (yield Load("rest", self.orders.counted_rest_last)) != rest:  # R1
+            return BUSY
+        return int(quarantined)
+
+    @transcribes("quarantine.pxd", "flip_resting", "store_relaxed load_relaxed")
+    def flip_resting(self, leaf: int, bit: int) -> Steps:
+        """Change an id's resting bit, in a step."""
+        yield Store(f"resting{leaf}", (yield Load(f"resting{leaf}", RELAXED)) ^ bit, RELAXED)
+
+    @transcribes("quarantine.pxd", "rest_end", "store_relaxed store_relaxed claim_end")
+    def rest_end(self) -> Steps:
+        """End a step: what others may read of the timetable, then `rest`."""
+        quarantined: Value = 0
+        for leaf in range(self.leaves):
+            quarantined = (yield Load(f"entry{leaf}")) + quarantined
+        yield Store("quarantined", quarantined, RELAXED)
+        yield from self.claim_end("rest")  # R0
+
+    @transcribes(
+        "quarantine.pxd", "quarantine_put",
+        "claim_try resting_bits load_acquire load_acquire exchange flip_resting rest_end",
+    )  # fmt: skip
+    def quarantine(self, leaf: int, bit: int = 1) -> Steps:
+        """RESTS: it does, from now on; NOT_LIVE: nothing changed; or BUSY."""
+        if not (yield from self.claim_try("rest")):
+            return BUSY
+        result = NOT_LIVE
+        if not (yield from self.resting(leaf)) & bit:
+            now = yield Load(f"leaf{leaf}", self.orders.quarantine_look)  # L1
+            while now & bit:
+                if (yield Load("claim", self.orders.quarantine_claim)) & 1:  # C1
+                    result = BUSY
+                    break
+                found = yield from self.exchange(f"leaf{leaf}", now, now + VERSION, self.orders.quarantine_exchange)
+                if found == now:
+                    yield from self.flip_resting(leaf, bit)
+                    yield Store(f"entry{leaf}", 1)
+                    result = RESTS
+                    break
+                now = found
+        yield from self.rest_end()
+        return result
+
+    @transcribes("quarantine.pxd", "wake", "release_bits flip_resting")
+    @transcribes("quarantine.pxd", "quarantine_release", "claim_try rest_end")
+    def end_rest(self, leaf: int, bit: int = 1) -> Steps:
+        """FREE: it rested, and is; NOT_LIVE: it does not rest; or BUSY."""
+        if not (yield from self.claim_try("rest")):
+            return BUSY
+        result = NOT_LIVE
+        if (yield Load(f"entry{leaf}")):
+            yield from self.release(leaf, bit, own_claim=True)
+            yield from self.flip_resting(leaf, bit)
+            yield Store(f"entry{leaf}", 0)
+            result = FREE
+        yield from self.rest_end()
+        return result
 
     # Bulk ------------------------------------------------------------------------------------------------------------
 
     @transcribes("bitmap.h", "mtsid_claim_try", "load_relaxed cas_seq_cst")
-    def claim_try(self) -> Steps:
-        """Begin a bulk claim; False: another one is half done."""
-        now = yield Load("claim", RELAXED)
-        return not now & 1 and bool((yield CompareExchange("claim", now, now + 1, self.orders.claim_try)) == now)
+    def claim_try(self, claim: str = "claim") -> Steps:
+        """Begin a bulk claim, or with "rest" a step of a quarantine; False: another one is half done."""
+        now = yield Load(claim, RELAXED)
+        return not now & 1 and bool((yield CompareExchange(claim, now, now + 1, self.orders.claim_try)) == now)
 
     @transcribes("bitmap.h", "mtsid_claim_end", "store_release load_relaxed")
-    def claim_end(self) -> Steps:
+    def claim_end(self, claim: str = "claim") -> Steps:
         """End it."""
-        yield Store("claim", (yield Load("claim", RELAXED)) + 1, self.orders.claim_end)  # C0
+        yield Store(claim, (yield Load(claim, RELAXED)) + 1, self.orders.claim_end)  # C0, R0
 
     @transcribes("bitmap_bulk.pxd", "roll_back", "release_bits")
     @transcribes(
@@ -253,7 +358,7 @@ class Core:
     @transcribes(
         "bitmap_bulk.pxd", "bitmap_acquire_many",
         "load_relaxed claim_try claim_many_in next_leaf claim_many_in next_leaf next_leaf claim_many_in next_leaf "
-        "claim_many_past_hints claim_many_past_hints roll_back claim_end claim_end store_relaxed",
+        "claim_many_past_hints see_rest claim_many_past_hints roll_back claim_end claim_end store_relaxed",
     )  # fmt: skip
     def acquire_many(self, want: int) -> Steps:
         """Return `want` leaves, of one id each; EXHAUSTED, and none is claimed; or BUSY. Hints are left out."""
@@ -362,9 +467,12 @@ class Core:
     # Leaving the GIL -------------------------------------------------------------------------------------------------
 
     @transcribes("allocator.pyx", "leave_gil", "store_release")
-    @transcribes("allocator.pyx", "acquire_id", "load_acquire leave_gil")
+    @transcribes("allocator.pyx", "acquire_id", "load_acquire leave_gil load_relaxed load_relaxed")
     def go_native(self) -> Steps:
-        """What a native caller does first. False: the GIL is held by another; such a run is left out."""
+        """What a native caller does first. False: the GIL is held by another; such a run is left out.
+
+        The relaxed loads of `earliest` behind it only guide: who sees an end late finds the id later.
+        """
         if (yield Load("under_gil", self.orders.flag_look)):  # G1
             if self.gil_to_clear and not (yield from self.take_gil()):
                 return False

@@ -22,6 +22,8 @@ MACHINES = (Machine(Rmw.EXCLUSIVES), Machine(Rmw.LSE_2018))
 
 LOOK = "the exchange behind it acquires, and succeeds only if it finds the same value"
 LAST = "it comes behind the acquire load of a leaf, and nothing rests on what comes behind it"
+BITS = "it comes behind the acquire load of what it guards, and nothing rests on what comes behind it"
+BETWEEN = "a load of the leaf comes before it (acquire), the exchange behind it (release)"
 BEHIND = "an exchange that acquires comes behind the release before it (LDAXR behind STLXR): its write too"
 FENCED = "the fence behind it orders it all the same"
 RELEASES = "its write is a release, which a seq_cst load behind it does not overtake; nothing rests on what it read"
@@ -93,9 +95,7 @@ MUTANTS = (
     Mutant("C", "live_claim_first", RELAXED),
     Mutant("C", "certify_look", RELAXED),
     Mutant("C", "certify_claim_first", RELAXED),
-    Mutant(
-        "C", "release_claim", RELAXED, "a load of the leaf comes before it (acquire), the exchange behind it (release)"
-    ),
+    Mutant("C", "release_claim", RELAXED, BETWEEN),
     Mutant("C", "reserve_claim_last", RELAXED, LAST),
     Mutant("C", "live_claim_last", RELAXED, LAST),
     Mutant("C exhaustion", "certify_claim_last", RELAXED, LAST),
@@ -129,6 +129,19 @@ MUTANTS = (
     Mutant("W", "needed", RELAXED),
     Mutant("W", "certify_look", RELAXED, "the fence comes before it, and nothing but the count is seen by who wakes"),
     Mutant("W", "enter_count", RELAXED, FENCED),
+    Mutant("R", "claim_try", RELEASE),
+    Mutant("R", "claim_try", RELAXED),
+    Mutant("R", "claim_end", RELAXED),
+    Mutant("R", "release_rest", RELAXED),
+    Mutant("R", "live_rest_first", RELAXED),
+    Mutant("R", "counted_rest_first", RELAXED),
+    Mutant("R", "counted_look", RELAXED),
+    Mutant("R", "resting_look", RELAXED),
+    Mutant("R", "quarantine_look", RELAXED),
+    Mutant("R", "live_rest_last", RELAXED, BITS),
+    Mutant("R", "counted_rest_last", RELAXED, BITS),
+    Mutant("R", "quarantine_claim", RELAXED, BETWEEN),
+    Mutant("R", "quarantine_exchange", ACQUIRE, BEHIND),
     Mutant("G", "flag_look", RELAXED),
     Mutant("G", "the flag cleared without the GIL", faults={"gil_to_clear": False}),
     Mutant(

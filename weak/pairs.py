@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from weak.core import BUSY, EXHAUSTED, FREE, LIVE, VERSION, Core, Orders, Steps
+from weak.core import BUSY, EXHAUSTED, FREE, LIVE, RESTS, VERSION, Core, Orders, Steps
 from weak.program import STUCK, Body, Load, Outcome, Program, Store, Value
 
 __all__ = ["PAIRS", "Pair"]
@@ -463,6 +463,74 @@ def _wait_in_monitor(core: Core) -> Program:
     return _program("a waiter, a put, in a monitor", waiter, waker, wrong=_lost)
 
 
+# R0 -> R1: ids that rest ----------------------------------------------------------------------------------------------
+
+AT_REST = {"leaf0": 1, "rest": 2, "resting0": 1, "entry0": 1, "quarantined": 1}
+
+
+def _rest_beside_release(core: Core) -> Program:
+    def wrong(outcome: Outcome) -> str:
+        return "an id is released, and rests as well" if outcome.results == (RESTS, FREE) else ""
+
+    threads = (lambda: core.quarantine(*A), lambda: core.release(*A))
+    return _program("an id put to rest, a release", *threads, wrong=wrong, leaf0=1)
+
+
+def _rest_twice(core: Core) -> Program:
+    def wrong(outcome: Outcome) -> str:
+        return "an id is put to rest twice" if outcome.results == (RESTS, RESTS) else ""
+
+    threads = [lambda: core.quarantine(*A)] * 2
+    return _program("an id put to rest by two", *threads, wrong=wrong, leaf0=1)
+
+
+def _rest_beside_state(core: Core) -> Program:
+    def wrong(outcome: Outcome) -> str:
+        return "an id is called free that never was" if outcome.results[1] == (0, 0) else ""
+
+    threads = (lambda: core.quarantine(*A), lambda: core.live(0))
+    return _program("an id put to rest, state", *threads, wrong=wrong, leaf0=1)
+
+
+def _end_beside_state(core: Core) -> Program:
+    def wrong(outcome: Outcome) -> str:
+        return "an id is called live that never was" if outcome.results[1] == (1, 0) else ""
+
+    return _program("a rest ended, state", lambda: core.end_rest(*A), lambda: core.live(0), wrong=wrong, **AT_REST)
+
+
+def _counted(core: Core) -> Program:
+    """Exhausted counts at the instant that it certifies: between two passes, in which no version moved."""
+
+    def observer() -> Steps:
+        first, before = yield from core.claim_past_hints()
+        if first is not EXHAUSTED:
+            return None
+        counted = yield from core.see_rest()
+        second, after = yield from core.claim_past_hints()
+        if counted is BUSY or second is not EXHAUSTED or before != after:
+            return None
+        return int(after) & ~1, counted
+
+    def wrong(outcome: Outcome) -> str:
+        if outcome.results[2] in ((0, 0), (VERSION, 1)):
+            return "what is counted as resting is not of the instant at which no id was free"
+        return ""
+
+    threads = (lambda: core.end_rest(*A), lambda: core.reserve(*A), observer)
+    return _program("a rest ended, a reserve, Exhausted", *threads, wrong=wrong, **AT_REST)
+
+
+def _rest_beside_bulk(core: Core) -> Program:
+    """Id b is live, so a bulk claim of a and b takes a and gives it back: there is nothing to put to rest."""
+
+    def wrong(outcome: Outcome) -> str:
+        return "an id is put to rest that was never live" if outcome.results[1] is RESTS else ""
+
+    threads = (lambda: core.reserve_many(A, B), lambda: core.quarantine(*A))
+    return _program("an id put to rest, a claim rolled back", *threads, wrong=wrong, leaf1=1)
+
+
 # G0 -> G1 -------------------------------------------------------------------------------------------------------------
 
 
@@ -515,6 +583,7 @@ def _hand_over_to_native(core: Core) -> Program:
 
 
 ONE, TWO_LEAVES, TWO_IDS = Core(), Core(leaves=2), Core(full=3)
+REST, REST_TWO_LEAVES = Core(rests=True), Core(rests=True, leaves=2)
 HINTS, HINTS_TWO_IDS, LEVELS = Core(hints=(1,)), Core(hints=(1,), full=3), Core(leaves=4, hints=(4, 2))
 assert VERSION > 3
 
@@ -552,6 +621,12 @@ PAIRS = (
     Pair("W", _wait, ONE),
     Pair("W", _two_wait, ONE),
     Pair("W", _wait_in_monitor, ONE),
+    Pair("R", _rest_beside_release, REST),
+    Pair("R", _rest_twice, REST),
+    Pair("R", _rest_beside_state, REST),
+    Pair("R", _end_beside_state, REST),
+    Pair("R", _counted, REST),
+    Pair("R", _rest_beside_bulk, REST_TWO_LEAVES),
     Pair("G", _native_beside_gil, Core(full=3, flag=True)),
     Pair("G", _hand_over_to_native, Core(flag=True)),
 )
