@@ -150,6 +150,8 @@ GET_NACK: Calls = [("get_nowait", ()), ("nack", (_last,))]
 GET_ACK_MANY: Calls = [("get_many", (2,)), ("ack_many", (_last,))]
 BOTH = ("a", "b")
 TRY: Calls = [("get_nowait", ())]
+GET_ACK_NOW: Calls = [*TRY, ("ack", (_last,))]
+DELETE: Calls = [("delete", (1,))]
 PUTS: Calls = [("put_nowait", ("a",)), ("put_nowait", ("b",))]
 
 
@@ -302,7 +304,9 @@ def sp2() -> list[Plan]:
             bound=3,
         ),
         _queue("get, ack | get, nack", 2, [GET_ACK, GET_NACK], put=("a", "b"), bound=3),
-        _queue("get, ack | delete of the same", 2, [[("get_nowait", ())], [("delete", (1,))]], put=("a",)),
+        _queue("get | delete of the same", 2, [TRY, DELETE], put=("a",)),
+        _queue("get, ack | delete of the same: an ack is Stale", 2, [GET_ACK_NOW, DELETE], put=("a",), bound=3),
+        _queue("get, nack | delete of the same, put", 1, [GET_NACK, [*DELETE, PUTS[0]]], put=("b",), bound=3),
         _queue(
             "get, nack | get, get: back to its place",
             3,

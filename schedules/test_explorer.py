@@ -42,7 +42,7 @@ def test_the_build_under_test_is_the_scheduled_one() -> None:
     assert str(ROOT / "build") in str(mtsid.__file__)
 
 
-@pytest.mark.parametrize("name", ["release | release of one id", "reserve | reserve of one id", "get, ack | delete"])
+@pytest.mark.parametrize("name", ["release | release of one id", "reserve | reserve of one id", "get | delete"])
 def test_sleep_sets_leave_out_nothing_that_can_be_seen(explorer: Explorer, name: str) -> None:
     [plan] = [plan for plan in sp2() if plan.scenario.name.startswith(name)]
     reduced, few = outcomes(explorer, plan.scenario, None)
