@@ -97,10 +97,14 @@ def allocator(stress: Any, threads: int, rounds: int) -> int:
                 elif held:
                     mine = held.pop(chance.randrange(len(held)))
                     faults += desk.gives(me, mine)
-                    if len(mine) == 1:
-                        ids.release(mine[0])
-                    else:
+                    if len(mine) > 1:
                         ids.release_many(mine)
+                    elif n % 4 == 1:
+                        ids.quarantine(mine[0], 0.0001)  # and then it is free by itself
+                    else:
+                        if n % 4 == 3:
+                            ids.quarantine(mine[0])
+                        ids.release(mine[0])
                     continue
                 else:
                     continue

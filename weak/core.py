@@ -223,7 +223,7 @@ class Core:
 
     # Rest ------------------------------------------------------------------------------------------------------------
 
-    @transcribes("bitmap.pxd", "resting_bits", "load_acquire")
+    @transcribes("bitmap.pxd", "resting_bits", "load_acquire load_acquire")  # the first is of the address, P0 -> P1
     def resting(self, leaf: int) -> Steps:
         """Return the ids of a leaf that rest, as bits."""
         return (yield Load(f"resting{leaf}", self.orders.resting_look))
@@ -239,7 +239,7 @@ class Core:
             return BUSY
         return int(quarantined)
 
-    @transcribes("quarantine.pxd", "flip_resting", "store_relaxed load_relaxed")
+    @transcribes("quarantine.pxd", "flip_resting", "load_relaxed store_relaxed load_relaxed")
     def flip_resting(self, leaf: int, bit: int) -> Steps:
         """Change an id's resting bit, in a step."""
         yield Store(f"resting{leaf}", (yield Load(f"resting{leaf}", RELAXED)) ^ bit, RELAXED)

@@ -43,6 +43,7 @@ Bulk claims exclude one another. A release and a failing acquire also wait while
 Labelled pairs
     L0 -> L1    a leaf's compare-exchange -> a leaf's load        the bits, and what the last owner did before
     C0 -> C1    end of a bulk claim (release) -> load (acquire)   all of its bits, or all of its roll-back, are visible
+    P0 -> P1    the resting bits' address (release) -> load (acquire)   that they were all 0 at first
     R0 -> R1    end of a step of quarantine.pxd (release) -> load (acquire)   the resting bits, how many, the earliest
     G0 -> G1    a native caller clears `under_gil` (release) -> load (acquire)   what was stored under the GIL
     H0 <> H1    set a hint, then look at the leaf <> release a bit, then look at the hint: both sequentially consistent,
@@ -115,7 +116,7 @@ cdef struct Bitmap:
     word rest               # odd while an id goes to rest or comes from it; 0 if none ever did (invariant 6)
     word earliest           # when the first resting id is due; NEVER. Written with `rest` odd, like the next three
     word quarantined        # how many ids rest
-    word* resting           # a bit an id; NULL until the first one rests
+    word resting            # the address of a bit an id, a word* with them for two leaves each; 0 until the first one rests
     Timetable table         # which ones, and until when
     void* block             # what free() takes
 
@@ -177,7 +178,7 @@ cdef inline bint bitmap_open(Bitmap* self, uint64_t size, bint lowest, bint unde
     store_relaxed(&self.rest, 0)
     store_relaxed(&self.earliest, NEVER)
     store_relaxed(&self.quarantined, 0)
-    self.resting = NULL
+    store_relaxed(&self.resting, 0)
     memset(&self.table, 0, sizeof(Timetable))
     return True
 
@@ -186,7 +187,7 @@ cdef inline void bitmap_close(Bitmap* self) noexcept nogil:
     if self.block != NULL:
         free(self.block)
         free(self.excluded)
-        free(self.resting)
+        free(<void*> <size_t> load_relaxed(&self.resting))
         free(self.table.entries)
         self.block = NULL
         self.size = self.leaf_count = 0
@@ -223,9 +224,10 @@ cdef inline uint32_t fixed_bits(Bitmap* self, uint64_t leaf) noexcept nogil:
 
 cdef inline uint32_t resting_bits(Bitmap* self, uint64_t leaf) noexcept nogil:
     """The ids of a leaf that rest. To be believed only if `rest` was even before, and is the same afterwards."""
-    if self.resting == NULL:
+    cdef word* resting = <word*> <size_t> load_acquire(&self.resting)  # P1
+    if resting == NULL:
         return 0
-    return <uint32_t> (load_acquire(&self.resting[leaf >> 1]) >> ((leaf & 1) << 5))
+    return <uint32_t> (load_acquire(&resting[leaf >> 1]) >> ((leaf & 1) << 5))
 
 
 cdef inline bint see_rest(Bitmap* self, Seen* seen) noexcept nogil:

@@ -25,7 +25,7 @@ It must not know: Python, clocks, waiting.
 
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
-from mtsid.core.atomic cimport load_acquire, load_relaxed, store_relaxed, word
+from mtsid.core.atomic cimport load_acquire, load_relaxed, store_relaxed, store_release, word
 from mtsid.core.bitmap cimport (
     BUSY,
     NOT_LIVE,
@@ -63,7 +63,7 @@ cdef inline void rest_end(Bitmap* self) noexcept nogil:
 
 
 cdef inline void flip_resting(Bitmap* self, uint64_t leaf, uint32_t bits) noexcept nogil:
-    cdef word* at = &self.resting[leaf >> 1]
+    cdef word* at = <word*> <size_t> load_relaxed(&self.resting) + (leaf >> 1)
     store_relaxed(at, load_relaxed(at) ^ (<uint64_t> bits << ((leaf & 1) << 5)))
 
 
@@ -85,8 +85,8 @@ cdef inline bint quarantine_install(Bitmap* self, Timetable* table, word** resti
     cdef Timetable old
     if not claim_try(&self.rest):
         return False
-    if self.resting == NULL:
-        self.resting = resting[0]
+    if load_relaxed(&self.resting) == 0:
+        store_release(&self.resting, <uint64_t> <size_t> resting[0])  # P0: who looks meanwhile is not stopped, but told BUSY
         resting[0] = NULL
     if table.room > self.table.room:
         timetable_copy(table, &self.table)
