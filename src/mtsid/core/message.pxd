@@ -16,29 +16,8 @@ cdef class Message:
 
 cdef extern from *:
     """
-    /* A list of so many new objects of that type, or of fewer if there is no memory for more; NULL if for none. */
-    static inline PyObject *mtsid_fresh_list(PyTypeObject *type, PyObject *arguments, Py_ssize_t length)
-    {
-        PyObject *list = PyList_New(length);
-        if (!list)
-            return NULL;
-        for (Py_ssize_t i = 0; i < length; i++) {
-            PyObject *fresh = type->tp_new(type, arguments, NULL);
-            if (!fresh) {
-                if (i == 0) {
-                    Py_DECREF(list);
-                    return NULL;
-                }
-                PyErr_Clear();
-                Py_SET_SIZE((PyVarObject *)list, i);
-                break;
-            }
-            PyList_SET_ITEM(list, i, fresh);
-        }
-        return list;
-    }
-
-    /* A new object of that type at the end of the list; 0, and no exception, if there is no memory for it. */
+    /* A new object of that type at the end of the list; 0, and no exception, if there is no memory for it. (A list made
+     * with room for many would be faster, but CPython 3.13 without the GIL crashes if there is no memory for that room.) */
     static inline int mtsid_append_fresh(PyObject *list, PyTypeObject *type, PyObject *arguments)
     {
         PyObject *fresh = type->tp_new(type, arguments, NULL);
@@ -59,6 +38,5 @@ cdef extern from *:
         }
     }
     """
-    list fresh_list "mtsid_fresh_list"(PyTypeObject* type, tuple arguments, Py_ssize_t length)
     bint append_fresh "mtsid_append_fresh"(list messages, PyTypeObject* type, tuple arguments)
     void drop_behind "mtsid_drop_behind"(list messages, Py_ssize_t length)

@@ -40,7 +40,7 @@ from mtsid.core.backlog cimport (
 )
 from mtsid.core.contents cimport CLOSED, NO_ROOM, Contents, key_of, number_of
 from mtsid.core.entry cimport Entry, set_entry
-from mtsid.core.message cimport Message, append_fresh, drop_behind, fresh_list
+from mtsid.core.message cimport Message, append_fresh, drop_behind
 from mtsid.core.monitor cimport monitor_enter, monitor_leave
 from mtsid.core.waiting cimport Waiter, WaitSet, deadline_of
 
@@ -309,7 +309,7 @@ cdef class QueueVerbs(Contents):
         """Get up to `max` messages. Waits for the first one only, as `get` does."""
         cdef int64_t most = as_integer(max, "max")
         cdef double seconds = patience(block, timeout)
-        cdef list messages
+        cdef list messages = []
         cdef Py_ssize_t filled = 1
         cdef Py_ssize_t got, end
         if most < 0:
@@ -318,7 +318,11 @@ cdef class QueueVerbs(Contents):
             return []
         # What a step takes must have its place first: without memory for it the message would be lost. If there is
         # memory for a few only, those will do.
-        messages = fresh_list(<PyTypeObject*> Message, (), min(most, <int64_t> (self.waiting_now() or 1)))
+        end = min(most, <int64_t> (self.waiting_now() or 1))
+        while len(messages) < end and append_fresh(messages, <PyTypeObject*> Message, ()):
+            pass
+        if not messages:
+            raise MemoryError("no memory for a message")
         self.get_waiting(<Message> list_item(messages, 0), seconds)
         while True:
             while filled < len(messages):
