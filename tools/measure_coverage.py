@@ -65,7 +65,10 @@ Counts = dict[str, dict[int, int]]  # file -> line -> how often it was run
 
 def run(*command: str, **environment: str) -> bool:
     """Run a command in the checkout; whether it ended well."""
-    return subprocess.run(command, cwd=ROOT, env={**os.environ, **environment}, check=False).returncode == 0
+    status = subprocess.run(command, cwd=ROOT, env={**os.environ, **environment}, check=False).returncode
+    if status:
+        print(f"status {status}: {' '.join(command[1:5])} ...", flush=True)
+    return status == 0
 
 
 def measure(arguments: list[str]) -> bool:
