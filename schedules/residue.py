@@ -28,8 +28,7 @@ COUNTERS = """    if FIRST_VERSION:
 """
 UNPARKING = """    if scheduled():
         schedule_unpark(<void*> waiter)
-    else:
-        waiter.lock.release()
+        return 0
 """
 
 
@@ -46,7 +45,7 @@ def strip(source: Path) -> int:
     header.write_text(text.replace(COUNTERS, ""), "utf-8")
     waiting = core / "waiting.pyx"
     text = waiting.read_text("utf-8")
-    for piece, rest in ((PARKING, ""), (UNPARKING, "    waiter.lock.release()\n")):
+    for piece, rest in ((PARKING, ""), (UNPARKING, "")):
         if text.count(piece) != 1:
             raise RuntimeError(
                 "waiting.pyx has changed where it asks the scheduler: bring schedules/residue.py up to date"

@@ -125,13 +125,13 @@ cdef class Waiter:
 cdef int unlock(Waiter waiter) except -1:
     if scheduled():
         schedule_unpark(<void*> waiter)
-    else:
-        try:
-            waiter.lock.release()
-        except RuntimeError:
-            # It looked up by itself, at its alarm, just as it was chosen, stood in line again and was chosen again. It has
-            # yet to take the first unlocking: two are one to it, and `leave` passes the second wake-up on.
-            pass
+        return 0
+    try:
+        waiter.lock.release()
+    except RuntimeError:
+        # It looked up by itself, at its alarm, just as it was chosen, stood in line again and was chosen again. It has yet
+        # to take the first unlocking: two are one to it, and `leave` passes the second wake-up on.
+        pass
     return 0
 
 
