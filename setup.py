@@ -18,6 +18,8 @@ SOURCE = Path("src")
 MODULES = [
     "mtsid.core.waiting",
     "mtsid.core.id_range",
+    "mtsid.core.id_verbs",
+    "mtsid.core.lease",
     "mtsid.core.allocator",
     "mtsid.core.message",
     "mtsid.core.contents",

@@ -64,6 +64,7 @@ class Known(NamedTuple):
     live: frozenset[int]
     resting: frozenset[tuple[int, float]]  # in quarantine, each until when
     now: float = 0.0
+    leased: frozenset[tuple[int, int]] = frozenset()  # ids and the threads that leased them, since the last reset
 
 
 class Ids:
@@ -126,6 +127,20 @@ class Ids:
 
     def _reset(self, state: Known, operation: Operation, given: frozenset[int], result: Any) -> list[Known]:
         return [Known(frozenset(), frozenset(), state.now)] if result == tuple(sorted(state.live)) else []
+
+    def _lease(self, state: Known, operation: Operation, given: frozenset[int], result: Any) -> list[Known]:
+        acquired = self._acquire(state, replace(operation, name="acquire"), given, result)
+        if result is Exhausted:
+            return acquired
+        return [now._replace(leased=state.leased | {(int(result), operation.thread)}) for now in acquired]
+
+    def _end(self, state: Known, operation: Operation, given: frozenset[int], result: Any) -> list[Known]:
+        lease = (int(operation.arguments[0]), operation.thread)
+        if result is Stale:
+            return [] if lease in state.leased else [state]
+        if result is not None or lease not in state.leased:
+            return []
+        return [state._replace(live=state.live - {lease[0]}, leased=state.leased - {lease})]
 
     def _tick(self, state: Known, operation: Operation, given: frozenset[int], result: Any) -> list[Known]:
         return [state._replace(now=state.now + operation.arguments[0])]

@@ -40,9 +40,9 @@ class Mutant:
 
 
 BITMAP, BULK, BACKLOG = "core/bitmap.pxd", "core/bitmap_bulk.pxd", "core/backlog.pxd"
-ALLOCATOR, WAITING = "core/allocator.pyx", "core/waiting.pyx"
+ALLOCATOR, WAITING = "core/id_verbs.pyx", "core/waiting.pyx"
 VERBS, STEPS = "core/verbs.pyx", "core/steps.pxi"
-QUARANTINE = "core/quarantine.pxd"
+QUARANTINE, LEASES = "core/quarantine.pxd", "core/leases.pxd"
 
 MUTANTS = (
     Mutant(
@@ -240,12 +240,12 @@ MUTANTS = (
         "a resting bit that is cleared before the leaf's",
         QUARANTINE,
         """\
-    release_bits(self, leaf, bit, True)
+    release_bits(self, leaf, bit, True, NO_LEASE)
     flip_resting(self, leaf, bit)
 """,
         """\
     flip_resting(self, leaf, bit)
-    release_bits(self, leaf, bit, True)
+    release_bits(self, leaf, bit, True, NO_LEASE)
 """,
         scenario="release | release of a quarantined id",
     ),
@@ -265,14 +265,39 @@ MUTANTS = (
         ALLOCATOR,
         """\
             raise self.exhausted(seen)
-        return self.give_out(offset)
+        return offset
 """,
         """\
             seen.quarantined = load_acquire(&self.bits.quarantined)
             raise self.exhausted(seen)
-        return self.give_out(offset)
+        return offset
 """,
         scenario="and counts",
+    ),
+    Mutant(
+        "a lease that sees whether it is stale before it looks at the leaf",
+        LEASES,
+        """\
+    cdef int64_t left = release_bits(self, offset >> 5, <uint32_t> 1 << (offset & 31), False, epoch)
+""",
+        """\
+    cdef int64_t left
+    cdef uint64_t early = load_acquire(&self.leases)
+    if early >> EPOCH != epoch:
+        return -4 if early & RESETTING else -6
+    left = release_bits(self, offset >> 5, <uint32_t> 1 << (offset & 31), False, ~<uint64_t> 0)
+""",
+        scenario="it stays reserved",
+    ),
+    Mutant(
+        "a reset that does not wait for those who take",
+        LEASES,
+        """\
+    while load_acquire(&self.leases) & (RESETTING - 1):
+        thread_yield()
+""",
+        "",
+        scenario="it stays reserved",
     ),
     Mutant(
         "a release that wakes nobody",
@@ -298,10 +323,10 @@ MUTANTS = (
         ALLOCATOR,
         """\
                     self.waiting.enter(waiter)
-                    offset = self.take(seen)
+                    offset = self.take(seen) if epoch == NULL else self.take_leased(seen, epoch)
 """,
         """\
-                    offset = self.take(seen)
+                    offset = self.take(seen) if epoch == NULL else self.take_leased(seen, epoch)
                     self.waiting.enter(waiter)
 """,
         scenario="acquire waits | release",

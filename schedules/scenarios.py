@@ -33,6 +33,10 @@ def _ids(subject: Allocator, name: str, arguments: tuple[Any, ...]) -> Any:
     if name == "tick":
         _advance_clock(*arguments)
         return None
+    if name == "lease":
+        return subject.lease().__enter__()
+    if name == "end":
+        return arguments[0].lease.__exit__(None, None, None)
     result = getattr(subject, name)(*arguments)
     return tuple(result.tolist()) if name in ("acquire_many", "reset") else result
 
@@ -139,6 +143,8 @@ def _last(results: list[Any]) -> Any:
 ACQUIRE: Calls = [("acquire", ())]
 CLAIM: Calls = [("acquire_many", (2,))]
 PAIR: Calls = [("acquire", ()), ("release", (_last,))]
+LEASE: Calls = [("lease", ()), ("end", (_last,))]
+RESET: Calls = [("reset", ())]
 WAIT: Calls = [("acquire", (None,))]
 REST: Calls = [("quarantine", (1,))]
 RELEASE: Calls = [("release", (1,))]
@@ -275,8 +281,8 @@ def sp2() -> list[Plan]:
             bound=3,
         ),
         _allocator("acquire_many(2) rolled back | quarantine of what it holds", 2, [CLAIM, REST], live=(2,), bound=2),
-        _allocator("quarantine | reset", 2, [REST, [("reset", ())]], live=(1, 2), bound=3),
-        _allocator("reset | release of a quarantined id", 1, [[("reset", ())], RELEASE], resting=FOR_EVER, bound=3),
+        _allocator("quarantine | reset", 2, [REST, RESET], live=(1, 2), bound=3),
+        _allocator("reset | release of a quarantined id", 1, [RESET, RELEASE], resting=FOR_EVER, bound=3),
         _allocator(
             "acquire waits | release of a quarantined id",
             1,
@@ -284,6 +290,10 @@ def sp2() -> list[Plan]:
             resting=FOR_EVER,
             bound=2,
         ),
+        # Leases.
+        _allocator("lease, end | lease, end of the only id", 1, [LEASE, LEASE], bound=3),
+        _allocator("lease, end | reset", 1, [LEASE, RESET], bound=3),
+        _allocator("lease, end | reset, reserve: it stays reserved", 1, [LEASE, [*RESET, ("reserve", (1,))]], bound=3),
         # Waiting: the wake-up is never lost.
         _allocator("acquire waits | release", 1, [[("acquire", (None,))], [("release", (1,))]], live=(1,), bound=3),
         _allocator(

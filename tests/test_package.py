@@ -33,7 +33,7 @@ VERBS = {
     "Message": "mtsid body deliveries priority",
 }
 #: Of the allocator's, what 4.0 has not.
-VERBS_OF_SP2 = "quarantine"
+VERBS_OF_SP2 = "quarantine lease"
 CLIENT = """
 # cython: language_level=3, freethreading_compatible=True
 from libc.stdint cimport int64_t, uint32_t
@@ -199,18 +199,36 @@ assert "numpy" in sys.modules
 def test_the_package_is_typed() -> None:
     package = Path(mtsid.__file__ or "").parent
     assert (package / "py.typed").exists()
-    for name in ("core/allocator", "core/message", "core/queue", "v40/allocator", "v40/queue"):
+    for name in (
+        "core/allocator",
+        "core/id_range",
+        "core/id_verbs",
+        "core/lease",
+        "core/message",
+        "core/queue",
+        "v40/allocator",
+        "v40/queue",
+    ):
         assert (package / f"{name}.pyi").exists(), name
 
 
 def test_the_headers_for_cimport_are_installed() -> None:
     package = Path(mtsid.__file__ or "").parent
     assert (Path(mtsid.get_include()) / "atomic.h").exists()
-    for name in ("__init__.pxd", "core/__init__.pxd", "core/allocator.pxd", "core/bitmap.pxd", "core/atomic.pxd"):
+    for name in (
+        "__init__.pxd",
+        "core/__init__.pxd",
+        "core/allocator.pxd",
+        "core/id_verbs.pxd",
+        "core/bitmap.pxd",
+        "core/atomic.pxd",
+    ):
         assert (package / name).exists(), name
 
 
-@pytest.mark.parametrize("name", ["core.allocator", "core.message", "core.queue", "v40.allocator", "v40.queue"])
+@pytest.mark.parametrize(
+    "name", ["core.allocator", "core.id_verbs", "core.message", "core.queue", "v40.allocator", "v40.queue"]
+)
 def test_the_examples_in_docstrings_run(name: str) -> None:
     module = importlib.import_module(f"mtsid.{name}")
     finder, runner = doctest.DocTestFinder(exclude_empty=True), doctest.DocTestRunner()

@@ -50,3 +50,9 @@ def test_a_quarantine_takes_seconds_or_none(ids: Allocator, seconds: Any, error:
     with pytest.raises(error, match="seconds") as caught:
         ids.quarantine(1, seconds)
     assert not isinstance(caught.value, NotInUse)
+
+
+@pytest.mark.parametrize(("timeout", "error"), NO_SECONDS)
+def test_a_lease_takes_seconds_or_none(ids: Allocator, timeout: Any, error: type[Exception]) -> None:
+    with pytest.raises(error, match="timeout"):
+        ids.lease(timeout)

@@ -1,12 +1,7 @@
 """Which numbers are in use? An allocator of reusable ids: lock-free, exact, callable without the GIL.
 
-The algorithm and its invariants stand in bitmap.pxd, the bulk operations in bitmap_bulk.pxd, ids that rest in
-quarantine.pxd, blocking in waiting.pyx, memory and views in id_range.pyx. This file takes and gives back: it turns
-Python's arguments into offsets and return codes into exceptions. Reentrant: no lock of ours is held while Python runs,
-so any method may be called from `__del__`, a signal handler or the garbage collector.
-
-A quarantine is no business of who takes or releases a live id: that costs each of them the load of one word, which
-says that nothing rests (`earliest`, `rest`). Whoever finds it otherwise frees what is due before it does its own work.
+One id at a time is id_verbs.pyx, whose algorithm bitmap.pxd explains; memory and views are id_range.pyx. Here: many ids
+at once, leases, and the end of all of them. Reentrant like those two.
 
 It must not know: what an id stands for.
 """
@@ -16,55 +11,30 @@ from operator import index
 cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING
 from cpython.buffer cimport PyBUF_C_CONTIGUOUS, PyBuffer_Release, PyObject_GetBuffer
-from cpython.object cimport PyObject
-from cpython.ref cimport Py_DECREF, Py_INCREF
 from libc.stdint cimport int64_t, uint32_t, uint64_t
-from libc.stdlib cimport calloc, free
 
 from mtsid.core.arrays cimport get_numpy, new_array
-from mtsid.core.arguments cimport as_integer, as_offsets, as_seconds, as_timeout, has_duplicate, shown
-from mtsid.core.atomic cimport fence_seq_cst, load_acquire, load_relaxed, store_release, thread_yield, word
-from mtsid.core.bitmap cimport (
-    BUSY,
-    EXHAUSTED,
-    NOT_LIVE,
-    Seen,
-    bitmap_acquire,
-    bitmap_holds,
-    bitmap_release,
-    bitmap_reserve,
-)
+from mtsid.core.arguments cimport as_integer, as_offsets, as_timeout, has_duplicate, shown
+from mtsid.core.atomic cimport load_acquire, load_relaxed, thread_yield
+from mtsid.core.bitmap cimport BUSY, Seen, bitmap_holds
 from mtsid.core.bitmap_bulk cimport (
     Releasing,
     bitmap_acquire_many,
     bitmap_release_many,
     bitmap_reserve_many,
 )
-from mtsid.core.id_range cimport IdRange
-from mtsid.core.quarantine cimport (
-    NO_ROOM,
-    bitmap_reset,
-    quarantine_install,
-    quarantine_put,
-    quarantine_release,
-)
-from mtsid.core.timetable cimport NEVER, Timetable, timetable_make
-from mtsid.core.waiting cimport Waiter, clock_now, deadline_of
+from mtsid.core.id_verbs cimport IdVerbs
+from mtsid.core.lease cimport Lease
+from mtsid.core.leases cimport reset_begin, reset_end
+from mtsid.core.quarantine cimport bitmap_reset
+from mtsid.core.timetable cimport NEVER
+from mtsid.core.waiting cimport clock_now
 
 from mtsid.errors import Exhausted, InUse, NotInUse
 
 
-cdef extern from "Python.h":
-    # As a plain pointer, so that NULL can be handled before Cython raises.
-    PyObject* new_int "PyLong_FromLongLong"(long long)
-
-cdef uint64_t due_in(double seconds):
-    """The instant at which a quarantine is over."""
-    return clock_now() + <uint64_t> (seconds * 1e9) if seconds < 1e9 else NEVER  # 30 years are for ever
-
-
 @cython.no_gc_clear  # as IdRange
-cdef class Allocator(IdRange):
+cdef class Allocator(IdVerbs):
     """An allocator of the ids `first` .. `last`, both included, within 0 .. 2**32-1.
 
     Parameters
@@ -100,287 +70,6 @@ cdef class Allocator(IdRange):
     Traceback (most recent call last):
     mtsid.errors.Exhausted: no id is free: all 3 are live; release one, wait with a timeout, or widen the range
     """
-
-    # For cimport -----------------------------------------------------------------------------------------------------
-
-    cdef int64_t acquire_id(self) noexcept nogil:
-        cdef int64_t offset = BUSY
-        cdef Seen seen
-        if load_acquire(&self.bits.under_gil):  # G1
-            self.leave_gil()
-        while offset < 0:
-            if load_relaxed(&self.bits.earliest) != NEVER and load_relaxed(&self.bits.earliest) <= clock_now():
-                self.attached_end_rests()
-            offset = bitmap_acquire(&self.bits, &seen)
-            if offset == BUSY:
-                thread_yield()
-            elif offset < 0 and (seen.earliest == NEVER or seen.earliest > clock_now()):
-                return EXHAUSTED
-        return offset + self.first
-
-    cdef int64_t release_id(self, uint32_t id) noexcept nogil:
-        cdef int64_t offset = <int64_t> id - self.first
-        cdef int64_t code
-        if not bitmap_holds(&self.bits, offset):
-            return NOT_LIVE
-        if load_acquire(&self.bits.under_gil):  # G1
-            self.leave_gil()
-        code = bitmap_release(&self.bits, offset)
-        while code == BUSY:
-            thread_yield()
-            code = bitmap_release(&self.bits, offset)
-        if code != 0 and load_acquire(&self.bits.rest):  # R1
-            return self.attached_free_resting(offset)
-        if code == 0 and self.waiting.needed():
-            self.wake_one()
-        return code
-
-    # What a native call does only after it has taken the GIL, or attached itself where there is none. With nobody to
-    # raise to, an exception is lost; nothing is half done then.
-
-    cdef void leave_gil(self) noexcept with gil:
-        store_release(&self.bits.under_gil, 0)  # G0
-
-    cdef void wake_one(self) noexcept with gil:
-        self.waiting.wake(1)
-
-    cdef void attached_end_rests(self) noexcept with gil:
-        self.end_rests()
-
-    cdef int64_t attached_free_resting(self, int64_t offset) noexcept with gil:
-        return self.free_resting(offset)
-
-    cdef int64_t reserve_id(self, uint32_t id) noexcept nogil:
-        cdef int64_t offset = <int64_t> id - self.first
-        cdef int64_t code
-        if not bitmap_holds(&self.bits, offset):
-            return NOT_LIVE
-        if load_acquire(&self.bits.under_gil):  # G1
-            self.leave_gil()
-        if load_relaxed(&self.bits.earliest) != NEVER and load_relaxed(&self.bits.earliest) <= clock_now():
-            self.attached_end_rests()
-        code = bitmap_reserve(&self.bits, offset)
-        while code == BUSY:
-            thread_yield()
-            code = bitmap_reserve(&self.bits, offset)
-        return code
-
-    # One id ----------------------------------------------------------------------------------------------------------
-
-    def acquire(self, timeout=0.0) -> int:
-        """Take a free id.
-
-        `timeout`: 0.0 says no at once; seconds wait so long; None or infinity wait for ever. Ctrl-C ends a wait.
-        Raises `Exhausted` if at some instant during the call no id was free.
-        """
-        cdef double seconds = as_timeout(timeout)
-        cdef Seen seen
-        cdef int64_t offset = self.take(&seen)
-        if offset >= 0:
-            return self.give_out(offset)
-        return self.acquire_slowly(seconds, &seen)
-
-    @cython.final
-    cdef object give_out(self, int64_t offset):
-        """The id as a Python int. Without memory for one it is free again: no error path keeps an id."""
-        cdef PyObject* id = new_int(offset + self.first)
-        if id == NULL:
-            self.free(offset)
-            raise MemoryError()
-        result = <object> id
-        Py_DECREF(result)
-        return result
-
-    @cython.final
-    cdef int64_t take(self, Seen* seen) except? -1:
-        """An offset, or EXHAUSTED with what was `seen` then."""
-        cdef int64_t offset
-        if load_relaxed(&self.bits.earliest) != NEVER:
-            self.end_rests()
-        offset = bitmap_acquire(&self.bits, seen)
-        return offset if offset >= 0 else self.take_again(offset, seen)
-
-    @cython.final
-    cdef int64_t take_again(self, int64_t offset, Seen* seen) except? -1:
-        """`take` after a first try without success. While something is half done the GIL is given up: never spin with it.
-        """
-        while offset < 0:
-            if offset == BUSY:
-                with nogil:
-                    thread_yield()
-            elif seen.earliest == NEVER or seen.earliest > clock_now():
-                return EXHAUSTED
-            self.end_rests()
-            offset = bitmap_acquire(&self.bits, seen)
-        return offset
-
-    @cython.final
-    cdef int64_t free(self, int64_t offset) except? -1:
-        """0, or NOT_LIVE; and a wake-up for who waits for an id."""
-        cdef int64_t code = bitmap_release(&self.bits, offset)
-        while code == BUSY:
-            with nogil:
-                thread_yield()
-            code = bitmap_release(&self.bits, offset)
-        if code != 0 and load_acquire(&self.bits.rest):  # R1
-            return self.free_resting(offset)
-        if code == 0 and self.waiting.needed():
-            self.waiting.wake(1)
-        return code
-
-    @cython.final
-    cdef int64_t free_resting(self, int64_t offset) except? -1:
-        """`free` of an id that may rest."""
-        cdef int64_t code = BUSY
-        self.end_rests()
-        while code == BUSY:
-            code = quarantine_release(&self.bits, offset)
-            if code == BUSY:
-                with nogil:
-                    thread_yield()
-        if code == 0 and self.waiting.needed():
-            self.waiting.wake(1)
-        return code
-
-    @cython.final
-    cdef object acquire_slowly(self, double seconds, Seen* seen):
-        """After a first try that failed: wait as long as the caller likes."""
-        cdef int64_t offset = EXHAUSTED
-        cdef Waiter waiter
-        cdef double deadline
-        if seconds > 0:
-            deadline = deadline_of(seconds)
-            waiter = Waiter()
-            try:
-                while True:
-                    self.waiting.enter(waiter)
-                    offset = self.take(seen)
-                    waiter.alarm = seen.earliest
-                    if offset >= 0 or not self.waiting.sleep(waiter, deadline):
-                        break
-            finally:
-                self.step_out(waiter)
-        if offset < 0:
-            raise self.exhausted(seen)
-        return self.give_out(offset)
-
-    @cython.final
-    cdef int step_out(self, Waiter waiter) except -1:
-        """Out of the line: a wake-up that came too late goes to the next one, and so does minding the alarm."""
-        if self.waiting.leave(waiter) or load_acquire(&self.bits.earliest) != NEVER:
-            self.waiting.wake(1)
-        return 0
-
-    @cython.final
-    cdef object exhausted(self, Seen* seen):
-        """The exception for one id that could not be had."""
-        cdef uint64_t live = self.capacity_ - seen.quarantined
-        held = f"{live} are live and {seen.quarantined} quarantined" if seen.quarantined else f"all {live} are live"
-        return Exhausted(
-            f"no id is free: {held}; release one, wait with a timeout, or widen the range",
-            live=live, quarantined=seen.quarantined, capacity=self.capacity_,
-        )
-
-    def release(self, id) -> None:
-        """Give an id back, a live or a quarantined one.
-
-        `NotInUse` if it is neither: a double or foreign release frees nothing, and says so.
-        """
-        cdef int64_t offset = as_integer(id, "an id") - self.first
-        if bitmap_holds(&self.bits, offset):
-            if self.free(offset) == 0:
-                return
-            raise NotInUse(
-                f"id {shown(id)} is not live: it was released already, or never acquired", id=offset + self.first
-            )
-        raise self.foreign(id)
-
-    @cython.final
-    cdef object foreign(self, object id):
-        """The exception for an id outside the range where a live one was wanted."""
-        return NotInUse(
-            f"id {shown(id)} is not live: the range is {self.first} .. {self.first + <int64_t> self.bits.size - 1}"
-            f"{', less the excluded ids' if self.bits.excluded_count else ''}",
-            id=index(id),
-        )
-
-    def reserve(self, id) -> None:
-        """Take this very id: a number that the peer chose, or one of a restored session.
-
-        `InUse` if it is live or quarantined; `ValueError` if it is outside the range or excluded.
-        """
-        cdef int64_t offset = self.offset_of(id)
-        cdef int64_t code
-        if load_relaxed(&self.bits.earliest) != NEVER:
-            self.end_rests()
-        code = bitmap_reserve(&self.bits, offset)
-        while code == BUSY:
-            with nogil:
-                thread_yield()
-            code = bitmap_reserve(&self.bits, offset)
-        if code != 0:
-            raise InUse(
-                f"id {shown(id)} is live or quarantined: release it first, or choose another", id=offset + self.first
-            )
-
-    def quarantine(self, id, seconds=None) -> None:
-        """Let a live id rest, so that nobody gets it: until `release(id)`, or for so many seconds if they are given.
-
-        For an id that may yet be answered, or must not be seen again so soon. It is neither live nor available. Its
-        time over, it is free by itself, and who waits for an id is woken. `NotInUse` if it is not live.
-
-        Each id that rests takes some 50 bytes, as long as it does and in steps; a live one takes none of that.
-
-        >>> ids = Allocator(1, 2)
-        >>> request = ids.acquire()
-        >>> ids.quarantine(request)
-        >>> ids.state(request), len(ids), ids.available
-        ('quarantined', 0, 1)
-        >>> ids.release(request)
-        >>> ids.available
-        2
-        """
-        cdef int64_t offset = as_integer(id, "an id") - self.first
-        cdef double length = as_seconds(seconds, "seconds")
-        cdef uint64_t due = due_in(length)
-        cdef int64_t code = BUSY
-        if not bitmap_holds(&self.bits, offset):
-            raise self.foreign(id)
-        while code == BUSY or code == NO_ROOM:
-            code = quarantine_put(&self.bits, offset, due)
-            if code == NO_ROOM:
-                self.make_room()
-            elif code == BUSY:
-                with nogil:
-                    thread_yield()
-        if code != 0:
-            raise NotInUse(
-                f"id {shown(id)} is not live, so it cannot be quarantined: it was released or quarantined already, or "
-                "never acquired",
-                id=offset + self.first,
-            )
-        if due != NEVER:
-            fence_seq_cst()  # W1: the line is looked at only after the alarm was set
-            if self.waiting.needed() and load_relaxed(&self.bits.earliest) == due:
-                self.waiting.wake(1)
-
-    @cython.final
-    cdef int make_room(self) except -1:
-        """For twice as many resting ids. Nothing is allocated inside a step."""
-        cdef Timetable table
-        cdef word* resting
-        if not timetable_make(&table, &self.bits.table):
-            raise MemoryError("no memory for more quarantined ids")
-        resting = <word*> calloc((self.bits.leaf_count + 1) >> 1, sizeof(word))
-        if resting == NULL:
-            free(table.entries)
-            raise MemoryError("no memory for quarantined ids")
-        while not quarantine_install(&self.bits, &table, &resting):
-            with nogil:
-                thread_yield()
-        free(table.entries)
-        free(resting)
-        return 0
 
     # Many ids --------------------------------------------------------------------------------------------------------
 
@@ -507,11 +196,39 @@ cdef class Allocator(IdRange):
                 id=self.first + in_use,
             )
 
+    # Leases, and the end of all -------------------------------------------------------------------------------------
+
+    def lease(self, timeout=0.0):
+        """An id for as long as a `with` block runs: released at its exit, however that comes, unless `keep()` was called.
+
+        The block gets the id, as an `int` that has `keep()` as well. `timeout` and `Exhausted` are those of `acquire`;
+        it is waited when the block is entered. An id that the block put in quarantine stays there.
+
+        A lease knows its own use of an id: after a `reset` it is stale, and neither frees the id, which may be somebody
+        else's by then, nor keeps it; it raises `Stale`, save where that would hide an exception of the block.
+
+        >>> ids = Allocator(1, 9)
+        >>> with ids.lease() as id:
+        ...     print(id, ids.state(id))
+        1 live
+        >>> ids.state(1)
+        'free'
+        >>> with ids.lease() as id:
+        ...     id.keep()  # it was sent, and is released when the answer comes
+        >>> list(ids)
+        [2]
+        """
+        cdef Lease lease = Lease.__new__(Lease)
+        lease.seconds = as_timeout(timeout)
+        lease.ids = self
+        return lease
+
     def reset(self):
         """Release every id, as after a reconnection: the live ones, which are returned as a sorted array of uint32, and
-        those in quarantine, which ends.
+        those in quarantine, which ends. Leases from before are stale.
 
-        Beside other threads: each id that was live when its turn came is released and returned once.
+        Beside other threads: each id that was live when its turn came is released and returned, and once more if it was
+        taken again in time.
         """
         cdef uint64_t leaf = 0
         cdef int64_t got
@@ -520,16 +237,20 @@ cdef class Allocator(IdRange):
         cdef int64_t i
         arrays = []
         while leaf < self.bits.leaf_count:
-            # Just as large as needed when no other thread is at work: then nothing can fail once ids are released.
+            # Just as large as needed when no other thread is at work: then nothing can fail once ids are released. Where
+            # that is not enough, begin anew (invariant 3 of leases.pxd).
+            leaf = 0
             array = new_array(self.count())
             arrays.append(array)
             PyObject_GetBuffer(array, &view, PyBUF_C_CONTIGUOUS)
             ids = <uint32_t*> view.buf
+            # From here to the end no Python and no GIL given up. With the GIL nothing is ever found half done.
+            reset_begin(&self.bits)
             got = bitmap_reset(&self.bits, &leaf, ids, len(array))
             while got == BUSY:
-                with nogil:
-                    thread_yield()
+                thread_yield()
                 got = bitmap_reset(&self.bits, &leaf, ids, len(array))
+            reset_end(&self.bits)
             for i in range(got):
                 ids[i] += <uint32_t> self.first
             PyBuffer_Release(&view)
@@ -539,4 +260,4 @@ cdef class Allocator(IdRange):
                 arrays[len(arrays) - 1] = array[:got]
         if len(arrays) == 1:
             return arrays[0]
-        return get_numpy().concatenate(arrays) if arrays else new_array(0)
+        return get_numpy().sort(get_numpy().concatenate(arrays)) if arrays else new_array(0)

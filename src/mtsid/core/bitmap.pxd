@@ -45,6 +45,7 @@ Labelled pairs
     C0 -> C1    end of a bulk claim (release) -> load (acquire)   all of its bits, or all of its roll-back, are visible
     P0 -> P1    the resting bits' address (release) -> load (acquire)   that they were all 0 at first
     R0 -> R1    end of a step of quarantine.pxd (release) -> load (acquire)   the resting bits, how many, the earliest
+    E0 -> E1    a reset counts itself, then frees -> after the leaf, load of that count: a lease of before frees nothing
     G0 -> G1    a native caller clears `under_gil` (release) -> load (acquire)   what was stored under the GIL
     H0 <> H1    set a hint, then look at the leaf <> release a bit, then look at the hint: both sequentially consistent,
                 so at least one of the two sees the other
@@ -73,6 +74,7 @@ from mtsid.core.timetable cimport NEVER, Timetable
 cdef extern from "bitmap.h" nogil:
     uint32_t ALL32 "UINT32_MAX"
     uint64_t ALL64 "UINT64_MAX"
+    uint64_t NO_LEASE "UINT64_MAX"
     uint64_t FIRST_VERSION "MTSID_FIRST_VERSION"
     uint64_t FIRST_CLAIM "MTSID_FIRST_CLAIM"
     unsigned lowest_bit32 "mtsid_lowest_bit32"(uint32_t bits) noexcept
@@ -90,8 +92,11 @@ cdef enum:
     NOT_LIVE = -2       # nothing was released
     LIVE = -3           # nothing was reserved
     BUSY = -4           # a bulk claim is half done, or a step of quarantine.pxd: try again
+    STALE = -6          # nothing was released: the lease is of before a reset
     LEVELS = 6          # 32 * 64**6 > 2**32
     CURSORS = 16        # threads beyond that share
+    RESETTING = 1 << 16 # in `leases`: a reset is under way (leases.pxd) ...
+    EPOCH = 17          # ... and from this bit on it counts them
 
 
 cdef struct Cursor:
@@ -118,6 +123,7 @@ cdef struct Bitmap:
     word quarantined        # how many ids rest
     word resting            # the address of a bit an id, a word* with them for two leaves each; 0 until the first one rests
     Timetable table         # which ones, and until when
+    word leases             # how many resets have begun, and who is taking an id for a lease (leases.pxd)
     void* block             # what free() takes
 
 
@@ -176,6 +182,7 @@ cdef inline bint bitmap_open(Bitmap* self, uint64_t size, bint lowest, bint unde
     self.excluded_count = 0
     store_relaxed(&self.claim, FIRST_CLAIM)
     store_relaxed(&self.rest, 0)
+    store_relaxed(&self.leases, 0)
     store_relaxed(&self.earliest, NEVER)
     store_relaxed(&self.quarantined, 0)
     store_relaxed(&self.resting, 0)
@@ -430,16 +437,23 @@ cdef inline int64_t bitmap_acquire(Bitmap* self, Seen* seen) noexcept nogil:
     return offset
 
 
-cdef inline int64_t release_bits(Bitmap* self, uint64_t leaf, uint32_t bits, bint own_claim) noexcept nogil:
+cdef inline int64_t release_bits(
+    Bitmap* self, uint64_t leaf, uint32_t bits, bint own_claim, uint64_t epoch
+) noexcept nogil:
     """Release those of `bits` that are live; returns the ones that were not (0: all released), or BUSY.
 
-    `own_claim`: the caller holds `claim` itself, and gives back bits of its own or what it knows of.
+    `own_claim`: the caller holds `claim` itself, and gives back bits of its own or what it knows of. `epoch`: that of
+    a lease, or NO_LEASE; if there has been a reset since, nothing is released, and the answer is STALE once it is over.
     """
     cdef uint64_t now = load_acquire(&self.leaves[leaf])  # L1
-    cdef uint64_t found, rest
+    cdef uint64_t found, rest, leases
     cdef uint32_t mine
     while True:
         mine = <uint32_t> now & bits
+        if epoch != NO_LEASE:
+            leases = load_acquire(&self.leases)  # E1
+            if leases >> EPOCH != epoch:
+                return BUSY if leases & RESETTING else STALE
         if mine == 0:
             return bits
         if not own_claim:
@@ -462,7 +476,7 @@ cdef inline int64_t release_bits(Bitmap* self, uint64_t leaf, uint32_t bits, bin
 
 cdef inline int64_t bitmap_release(Bitmap* self, uint64_t offset) noexcept nogil:
     """0: free again; NOT_LIVE: nothing changed; or BUSY. The offset is one that the bitmap holds."""
-    cdef int64_t left = release_bits(self, offset >> 5, <uint32_t> 1 << (offset & 31), False)
+    cdef int64_t left = release_bits(self, offset >> 5, <uint32_t> 1 << (offset & 31), False, NO_LEASE)
     return left if left <= 0 else NOT_LIVE
 
 

@@ -15,6 +15,7 @@ from mtsid.core.bitmap cimport (
     BUSY,
     EXHAUSTED,
     LIVE,
+    NO_LEASE,
     Bitmap,
     Cursor,
     Seen,
@@ -57,7 +58,7 @@ cdef inline void roll_back(Bitmap* self, uint32_t* ids, uint64_t length) noexcep
     cdef uint32_t bits
     while i < length:
         bits = run_of_bits(ids + i, length - i, &taken)
-        release_bits(self, ids[i] >> 5, bits, True)
+        release_bits(self, ids[i] >> 5, bits, True, NO_LEASE)
         i += taken
 
 
@@ -193,7 +194,7 @@ cdef inline int64_t bitmap_release_many(
     cdef uint32_t bits
     while state.next < length:
         bits = run_of_bits(ids + state.next, length - state.next, &taken)
-        left = release_bits(self, ids[state.next] >> 5, bits, False)
+        left = release_bits(self, ids[state.next] >> 5, bits, False, NO_LEASE)
         if left == BUSY:
             return BUSY
         if left:

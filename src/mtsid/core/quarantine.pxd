@@ -28,6 +28,7 @@ from libc.stdint cimport int64_t, uint32_t, uint64_t
 from mtsid.core.atomic cimport load_acquire, load_relaxed, store_relaxed, store_release, word
 from mtsid.core.bitmap cimport (
     BUSY,
+    NO_LEASE,
     NOT_LIVE,
     Bitmap,
     claim_end,
@@ -72,7 +73,7 @@ cdef inline void wake(Bitmap* self, uint32_t number) noexcept nogil:
     cdef uint32_t offset = self.table.entries[number].offset
     cdef uint64_t leaf = offset >> 5
     cdef uint32_t bit = <uint32_t> 1 << (offset & 31)
-    release_bits(self, leaf, bit, True)
+    release_bits(self, leaf, bit, True, NO_LEASE)
     flip_resting(self, leaf, bit)
     timetable_remove(&self.table, number)
 
@@ -165,7 +166,7 @@ cdef inline int64_t bitmap_reset(Bitmap* self, uint64_t* leaf, uint32_t* ids, ui
         live = <uint32_t> load_acquire(&self.leaves[leaf[0]]) & ~(fixed_bits(self, leaf[0]) | resting)  # L1
         if count_bits(live) > room - got:
             break
-        live ^= <uint32_t> release_bits(self, leaf[0], live | resting, True)
+        live ^= <uint32_t> release_bits(self, leaf[0], live | resting, True, NO_LEASE)
         if resting:
             flip_resting(self, leaf[0], resting)
         while resting:
