@@ -65,6 +65,7 @@ class Known(NamedTuple):
     resting: frozenset[tuple[int, float]]  # in quarantine, each until when
     now: float = 0.0
     leased: frozenset[tuple[int, int]] = frozenset()  # ids and the threads that leased them, since the last reset
+    bound: float = math.inf
 
 
 class Ids:
@@ -94,7 +95,7 @@ class Ids:
     def _acquire(self, state: Known, operation: Operation, given: frozenset[int], result: Any) -> list[Known]:
         single = operation.name == "acquire"
         wanted = 1 if single else operation.arguments[0]
-        free = self.range - state.live - {id for id, _ in state.resting}
+        free = {id for id in self.range if id <= state.bound} - state.live - {id for id, _ in state.resting}
         if isinstance(result, Counted):
             return [state] if len(free) < wanted and result == (len(state.live), len(state.resting)) else []
         if result is Exhausted:
@@ -126,7 +127,8 @@ class Ids:
         return [state._replace(live=state.live - given, resting=state.resting | rest)] if given <= state.live else []
 
     def _reset(self, state: Known, operation: Operation, given: frozenset[int], result: Any) -> list[Known]:
-        return [Known(frozenset(), frozenset(), state.now)] if result == tuple(sorted(state.live)) else []
+        empty = state._replace(live=frozenset(), resting=frozenset(), leased=frozenset())
+        return [empty] if result == tuple(sorted(state.live)) else []
 
     def _lease(self, state: Known, operation: Operation, given: frozenset[int], result: Any) -> list[Known]:
         acquired = self._acquire(state, replace(operation, name="acquire"), given, result)
@@ -141,6 +143,9 @@ class Ids:
         if result is not None or lease not in state.leased:
             return []
         return [state._replace(live=state.live - {lease[0]}, leased=state.leased - {lease})]
+
+    def _resize(self, state: Known, operation: Operation, given: frozenset[int], result: Any) -> list[Known]:
+        return [state._replace(bound=operation.arguments[0])]
 
     def _tick(self, state: Known, operation: Operation, given: frozenset[int], result: Any) -> list[Known]:
         return [state._replace(now=state.now + operation.arguments[0])]

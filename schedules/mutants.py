@@ -221,8 +221,14 @@ MUTANTS = (
     Mutant(
         "an id put to rest without a new version",
         QUARANTINE,
-        "now, now + (<uint64_t> 1 << 32))",
-        "now, now)",
+        """\
+                break
+            found = exchange(self, &self.leaves[leaf], now, now + (<uint64_t> 1 << 32))
+""",
+        """\
+                break
+            found = exchange(self, &self.leaves[leaf], now, now)
+""",
         scenario="quarantine | release of one id",
     ),
     Mutant(
@@ -231,21 +237,19 @@ MUTANTS = (
         """\
                 mine &= ~resting_bits(self, leaf)
 """,
-        """\
-                pass
-""",
+        "",
         scenario="release | release of a quarantined id",
     ),
     Mutant(
         "a resting bit that is cleared before the leaf's",
         QUARANTINE,
         """\
-    release_bits(self, leaf, bit, True, NO_LEASE)
-    flip_resting(self, leaf, bit)
+        release_bits(self, leaf, bit, True, NO_LEASE)
+        flip_resting(self, leaf, bit)
 """,
         """\
-    flip_resting(self, leaf, bit)
-    release_bits(self, leaf, bit, True, NO_LEASE)
+        flip_resting(self, leaf, bit)
+        release_bits(self, leaf, bit, True, NO_LEASE)
 """,
         scenario="release | release of a quarantined id",
     ),
@@ -273,6 +277,13 @@ MUTANTS = (
         return offset
 """,
         scenario="and counts",
+    ),
+    Mutant(
+        "a bound that moves without a new version of what is live beyond it",
+        "core/bound.pxd",
+        "(now | bits) + (<uint64_t> 1 << 32))",
+        "now | bits)",
+        scenario="release beyond it",
     ),
     Mutant(
         "a lease that sees whether it is stale before it looks at the leaf",
@@ -303,19 +314,13 @@ MUTANTS = (
         "a release that wakes nobody",
         ALLOCATOR,
         """\
-            return self.free_resting(offset)
+            code = self.free_again(offset, code, NO_LEASE)
         if code == 0 and self.waiting.needed():
             self.waiting.wake(1)
-        return code
-
-    @cython.final
-    cdef int64_t free_resting""",
+""",
         """\
-            return self.free_resting(offset)
-        return code
-
-    @cython.final
-    cdef int64_t free_resting""",
+            code = self.free_again(offset, code, NO_LEASE)
+""",
         scenario="acquire waits | release",
     ),
     Mutant(

@@ -290,6 +290,26 @@ def sp2() -> list[Plan]:
             resting=FOR_EVER,
             bound=2,
         ),
+        # The bound.
+        _allocator(
+            "resize | acquire: nobody gets what is beyond", 2, [[("resize", (1,))], ACQUIRE], live=(1,), bound=3
+        ),
+        _allocator("resize | release beyond it", 2, [[("resize", (1,))], [("release", (2,))]], live=(2,), bound=3),
+        _allocator(
+            "resize, acquire | release beyond it",
+            2,
+            [[("resize", (1,)), *ACQUIRE], [("release", (2,))]],
+            live=(1, 2),
+            bound=3,
+        ),
+        _allocator(
+            "resize down, up | release beyond it",
+            2,
+            [[("resize", (1,)), ("resize", (2,))], [("release", (2,))]],
+            live=(2,),
+            bound=3,
+        ),
+        _allocator("resize | acquire_many(2) rolled back", 3, [[("resize", (2,))], CLAIM], live=(1, 2), bound=2),
         # Leases.
         _allocator("lease, end | lease, end of the only id", 1, [LEASE, LEASE], bound=3),
         _allocator("lease, end | reset", 1, [LEASE, RESET], bound=3),

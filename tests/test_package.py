@@ -33,7 +33,7 @@ VERBS = {
     "Message": "mtsid body deliveries priority",
 }
 #: Of the allocator's, what 4.0 has not.
-VERBS_OF_SP2 = "quarantine lease"
+VERBS_OF_SP2 = "quarantine lease resize"
 CLIENT = """
 # cython: language_level=3, freethreading_compatible=True
 from libc.stdint cimport int64_t, uint32_t
@@ -227,7 +227,8 @@ def test_the_headers_for_cimport_are_installed() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["core.allocator", "core.id_verbs", "core.message", "core.queue", "v40.allocator", "v40.queue"]
+    "name",
+    ["core.allocator", "core.id_range", "core.id_verbs", "core.message", "core.queue", "v40.allocator", "v40.queue"],
 )
 def test_the_examples_in_docstrings_run(name: str) -> None:
     module = importlib.import_module(f"mtsid.{name}")

@@ -33,7 +33,8 @@ class AllocatorMachine(RuleBasedStateMachine):
         self.size = size
         out = {self.first + offset for offset in exclude if offset < size - 1}
         self.ids = Allocator(self.first, self.first + size - 1, exclude=out, order=order)
-        self.all = set(range(self.first, self.first + size)) - out
+        self.built = set(range(self.first, self.first + size)) - out
+        self.all = self.built  # those up to the bound
         self.live: set[int] = set()
         self.resting: dict[int, float | None] = {}  # until when, in half hours
         self.now = 0.0
@@ -55,6 +56,10 @@ class AllocatorMachine(RuleBasedStateMachine):
         if given:
             self.cursor = given[-1] + 1
 
+    def rest_of_all(self) -> set[int]:
+        """Those up to the bound that rest."""
+        return self.all & self.resting.keys()
+
     def id_of(self, offset: int) -> int:
         return self.first + offset % (self.size + 2) - 1
 
@@ -67,8 +72,8 @@ class AllocatorMachine(RuleBasedStateMachine):
                 self.ids.acquire()
             error = caught.value
             assert (error.live, error.quarantined, error.capacity) == (
-                len(self.live),
-                len(self.resting),
+                len(self.all & self.live),
+                len(self.rest_of_all()),
                 len(self.all),
             )
         else:
@@ -138,6 +143,19 @@ class AllocatorMachine(RuleBasedStateMachine):
         if self.resting:
             self.release(sorted(self.resting)[which % len(self.resting)] - self.first + 1)
 
+    # The bound ----------------------------------------------------------------------------------------------------
+
+    @rule(offset=st.one_of(st.integers(0, 2101), st.sampled_from([0, 2101])))
+    def resize(self, offset: int) -> None:
+        last = self.first + min(offset, self.size - 1)
+        inside = {id for id in self.built if id <= last}
+        if inside:
+            self.ids.resize(last)
+            self.all = inside
+        else:
+            with pytest.raises(ValueError):
+                self.ids.resize(last)
+
     # Many ids -----------------------------------------------------------------------------------------------------
 
     @rule(n=st.one_of(st.integers(0, 5), st.integers(0, 2200)))
@@ -146,7 +164,8 @@ class AllocatorMachine(RuleBasedStateMachine):
             with pytest.raises(Exhausted) as caught:
                 self.ids.acquire_many(n)
             error = caught.value
-            assert (error.live, error.quarantined, error.wanted) == (len(self.live), len(self.resting), n)
+            live, resting = len(self.all & self.live), len(self.rest_of_all())
+            assert (error.live, error.quarantined, error.wanted) == (live, resting, n)
         else:
             given = self.ids.acquire_many(n).tolist()
             assert len(given) == n
@@ -159,7 +178,7 @@ class AllocatorMachine(RuleBasedStateMachine):
     @rule(offsets=st.lists(st.integers(0, 2101), max_size=40), spelling=st.sampled_from([list, tuple, np.array]))
     def release_many(self, offsets: list[int], spelling: Any) -> None:
         chosen = [self.id_of(offset) for offset in offsets]
-        if len(set(chosen)) < len(chosen) or not self.all.issuperset(chosen):
+        if len(set(chosen)) < len(chosen) or not self.built.issuperset(chosen):
             with pytest.raises(ValueError) as caught:
                 self.ids.release_many(chosen)
             assert not isinstance(caught.value, NotInUse)
@@ -216,12 +235,16 @@ class AllocatorMachine(RuleBasedStateMachine):
             return
         assert list(self.ids) == sorted(self.live)
         assert (len(self.ids), self.ids.capacity) == (len(self.live), len(self.all))
-        assert self.ids.available == len(self.all) - len(self.live) - len(self.resting)
-        for id in (self.id_of(len(self.live)), *list(self.resting)[:2]):
+        assert self.ids.available == len(self.free_in_order())
+        for id in (self.id_of(len(self.live)), *list(self.resting)[:2], max(self.all), max(self.built)):
             assert (id in self.ids) == (id in self.live)
-            if id in self.all:
-                state = "live" if id in self.live else "quarantined" if id in self.resting else "free"
-                assert self.ids.state(id) == state
+            if id in self.live or id in self.resting:
+                assert self.ids.state(id) == ("live" if id in self.live else "quarantined")
+            elif id in self.all:
+                assert self.ids.state(id) == "free"
+            else:
+                with pytest.raises(ValueError):
+                    self.ids.state(id)
         self.ids._check()
 
 

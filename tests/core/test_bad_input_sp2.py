@@ -56,3 +56,9 @@ def test_a_quarantine_takes_seconds_or_none(ids: Allocator, seconds: Any, error:
 def test_a_lease_takes_seconds_or_none(ids: Allocator, timeout: Any, error: type[Exception]) -> None:
     with pytest.raises(error, match="timeout"):
         ids.lease(timeout)
+
+
+@pytest.mark.parametrize("bad", NO_INTEGERS)
+def test_a_bound_is_an_integer(ids: Allocator, bad: Any) -> None:
+    with pytest.raises(TypeError, match="must be an integer"):
+        ids.resize(bad)

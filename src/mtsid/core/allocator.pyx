@@ -16,7 +16,7 @@ from libc.stdint cimport int64_t, uint32_t, uint64_t
 from mtsid.core.arrays cimport get_numpy, new_array
 from mtsid.core.arguments cimport as_integer, as_offsets, as_timeout, has_duplicate, shown
 from mtsid.core.atomic cimport load_acquire, load_relaxed, thread_yield
-from mtsid.core.bitmap cimport BUSY, Seen, bitmap_holds
+from mtsid.core.bitmap cimport BUSY, Seen, bitmap_holds, see_rest
 from mtsid.core.bitmap_bulk cimport (
     Releasing,
     bitmap_acquire_many,
@@ -88,12 +88,15 @@ cdef class Allocator(IdVerbs):
         cdef Py_buffer view
         if want < 0:
             raise ValueError(f"n must not be negative, but is {shown(n)}")
-        if want > <int64_t> self.capacity_:
-            self.end_rests()
+        if want > <int64_t> load_acquire(&self.bits.capacity):
+            were_free = self.available
+            while not see_rest(&self.bits, &seen):
+                with nogil:
+                    thread_yield()
             raise Exhausted(
-                f"{shown(n)} ids are more than the range has ({self.capacity_}): ask for fewer, or widen the range",
-                live=self.count(), quarantined=load_acquire(&self.bits.quarantined), capacity=self.capacity_,
-                wanted=index(n),
+                f"{shown(n)} ids are more than the range has ({seen.capacity}): ask for fewer, or widen the range",
+                live=max(0, <int64_t> (seen.capacity - were_free - seen.quarantined)), quarantined=seen.quarantined,
+                capacity=seen.capacity, wanted=index(n),
             )
         # The array first: once ids are claimed nothing may fail.
         array = new_array(want)
@@ -117,10 +120,10 @@ cdef class Allocator(IdVerbs):
         PyBuffer_Release(&view)
         if code != 0:
             raise Exhausted(
-                f"{want} ids were asked for, but {were_free} of {self.capacity_} were free: release some, or ask "
+                f"{want} ids were asked for, but {were_free} of {seen.capacity} were free: release some, or ask "
                 "for fewer",
-                live=self.capacity_ - were_free - seen.quarantined, quarantined=seen.quarantined,
-                capacity=self.capacity_, wanted=index(n),
+                live=seen.capacity - were_free - seen.quarantined, quarantined=seen.quarantined,
+                capacity=seen.capacity, wanted=index(n),
             )
         return array
 
@@ -159,7 +162,7 @@ cdef class Allocator(IdVerbs):
                 thread_yield()
         if state.refused and load_acquire(&self.bits.rest):  # R1
             for i in range(state.refused):
-                if self.free_resting(offsets[i]) != 0:
+                if self.free(offsets[i]) != 0:
                     offsets[refused_] = offsets[i]
                     refused_ += 1
             state.refused = refused_
@@ -183,6 +186,10 @@ cdef class Allocator(IdVerbs):
         cdef Py_ssize_t length = len(memory) // sizeof(uint32_t)
         cdef uint32_t in_use = 0
         cdef int64_t code
+        cdef Py_ssize_t i
+        for i in range(length):
+            if offsets[i] >= load_relaxed(&self.bits.bound):
+                raise ValueError(f"id {self.first + offsets[i]} is outside the range {self.first} .. {self.last()}")
         if load_relaxed(&self.bits.earliest) != NEVER:
             self.end_rests()
         code = bitmap_reserve_many(&self.bits, offsets, length, &in_use)

@@ -92,6 +92,7 @@ cdef enum:
     NOT_LIVE = -2       # nothing was released
     LIVE = -3           # nothing was reserved
     BUSY = -4           # a bulk claim is half done, or a step of quarantine.pxd: try again
+    BEYOND = -7         # nothing was released: a live id beyond the bound
     STALE = -6          # nothing was released: the lease is of before a reset
     LEVELS = 6          # 32 * 64**6 > 2**32
     CURSORS = 16        # threads beyond that share
@@ -113,14 +114,16 @@ cdef struct Bitmap:
     int levels
     bint lowest             # order: lowest free id, not the next one
     uint32_t* excluded      # a bit an id, or NULL; written before the bitmap is shared
-    uint64_t excluded_count
     Cursor* cursors         # [CURSORS]
     word under_gil          # 1: every caller holds the GIL (invariant 5); cleared for good, with the GIL held
     word spread             # 0 while one cursor serves all; set for good when two threads first meet
     word claim              # odd while a bulk claim is half done
     word rest               # odd while an id goes to rest or comes from it; 0 if none ever did (invariant 6)
     word earliest           # when the first resting id is due; NEVER. Written with `rest` odd, like the next three
-    word quarantined        # how many ids rest
+    word quarantined        # how many ids below the bound rest
+    word bound              # offsets from here on are not handed out (bound.pxd); `size` at first. Written like `earliest`
+    word capacity           # ids below the bound, less the excluded ones. Written likewise
+    uint64_t beyond         # how many ids rest beyond the bound. Read and written with `rest` odd
     word resting            # the address of a bit an id, a word* with them for two leaves each; 0 until the first one rests
     Timetable table         # which ones, and until when
     word leases             # how many resets have begun, and who is taking an id for a lease (leases.pxd)
@@ -130,6 +133,7 @@ cdef struct Bitmap:
 cdef struct Seen:           # at the instant at which no id was free, or too few
     uint64_t quarantined
     uint64_t earliest
+    uint64_t capacity
 
 
 # Life ---------------------------------------------------------------------------------------------------------------
@@ -179,12 +183,14 @@ cdef inline bint bitmap_open(Bitmap* self, uint64_t size, bint lowest, bint unde
     store_relaxed(&self.spread, 0)
     store_relaxed(&self.under_gil, under_gil)
     self.excluded = NULL
-    self.excluded_count = 0
     store_relaxed(&self.claim, FIRST_CLAIM)
     store_relaxed(&self.rest, 0)
     store_relaxed(&self.leases, 0)
     store_relaxed(&self.earliest, NEVER)
     store_relaxed(&self.quarantined, 0)
+    store_relaxed(&self.bound, size)
+    store_relaxed(&self.capacity, size)
+    self.beyond = 0
     store_relaxed(&self.resting, 0)
     memset(&self.table, 0, sizeof(Timetable))
     return True
@@ -206,7 +212,7 @@ cdef inline void bitmap_exclude(Bitmap* self, uint64_t offset) noexcept nogil:
     cdef word* leaf = &self.leaves[offset >> 5]
     if not self.excluded[offset >> 5] & bit:
         self.excluded[offset >> 5] |= bit
-        self.excluded_count += 1
+        store_relaxed(&self.capacity, load_relaxed(&self.capacity) - 1)
         store_relaxed(leaf, load_relaxed(leaf) | bit)
 
 
@@ -237,13 +243,22 @@ cdef inline uint32_t resting_bits(Bitmap* self, uint64_t leaf) noexcept nogil:
     return <uint32_t> (load_acquire(&resting[leaf >> 1]) >> ((leaf & 1) << 5))
 
 
+cdef inline uint32_t beyond_bits(Bitmap* self, uint64_t leaf) noexcept nogil:
+    """The bits of a leaf from the bound on. To be believed as `resting_bits` are."""
+    cdef uint64_t bound = load_acquire(&self.bound)
+    if leaf << 5 >= bound:
+        return ALL32
+    return ALL32 << (bound & 31) if bound >> 5 == leaf else 0
+
+
 cdef inline bint see_rest(Bitmap* self, Seen* seen) noexcept nogil:
-    """How many ids rest at one instant, and when the first of them is due. False: a step is half done."""
+    """How many ids rest at one instant, and of how many; when the first is due. False: a step is half done."""
     cdef uint64_t rest = load_acquire(&self.rest)  # R1
     if rest & 1:
         return False
     seen.quarantined = load_acquire(&self.quarantined)
     seen.earliest = load_acquire(&self.earliest)
+    seen.capacity = load_acquire(&self.capacity)
     return load_acquire(&self.rest) == rest
 
 
@@ -419,7 +434,7 @@ cdef inline int64_t bitmap_acquire(Bitmap* self, Seen* seen) noexcept nogil:
     cdef Cursor* cursor
     cdef int64_t offset
     if self.leaf_count == 0:  # never opened: a subclass that did not call __init__
-        seen.quarantined = 0
+        seen.quarantined = seen.capacity = 0
         seen.earliest = NEVER
         return EXHAUSTED
     cursor = my_cursor(self)
@@ -442,6 +457,7 @@ cdef inline int64_t release_bits(
 ) noexcept nogil:
     """Release those of `bits` that are live; returns the ones that were not (0: all released), or BUSY.
 
+    BEYOND: nothing was released, since a live one is beyond the bound, and for `rest_release` (quarantine.pxd).
     `own_claim`: the caller holds `claim` itself, and gives back bits of its own or what it knows of. `epoch`: that of
     a lease, or NO_LEASE; if there has been a reset since, nothing is released, and the answer is STALE once it is over.
     """
@@ -464,6 +480,8 @@ cdef inline int64_t release_bits(
                 if rest & 1:
                     return BUSY
                 mine &= ~resting_bits(self, leaf)
+                if mine & beyond_bits(self, leaf):
+                    return BEYOND
                 if mine == 0:
                     return bits
         found = exchange(self, &self.leaves[leaf], now, (now ^ mine) + (<uint64_t> 1 << 32))
@@ -475,7 +493,7 @@ cdef inline int64_t release_bits(
 
 
 cdef inline int64_t bitmap_release(Bitmap* self, uint64_t offset) noexcept nogil:
-    """0: free again; NOT_LIVE: nothing changed; or BUSY. The offset is one that the bitmap holds."""
+    """0: free again; NOT_LIVE or BEYOND: nothing changed; or BUSY. The offset is one that the bitmap holds."""
     cdef int64_t left = release_bits(self, offset >> 5, <uint32_t> 1 << (offset & 31), False, NO_LEASE)
     return left if left <= 0 else NOT_LIVE
 

@@ -12,6 +12,7 @@ from libc.stdint cimport int64_t, uint32_t, uint64_t
 from mtsid.core.atomic cimport load_acquire, load_relaxed, store_relaxed, thread_yield, word
 from mtsid.core.bitmap cimport (
     ALL32,
+    BEYOND,
     BUSY,
     EXHAUSTED,
     LIVE,
@@ -185,7 +186,9 @@ cdef inline int64_t bitmap_reserve_many(Bitmap* self, uint32_t* ids, uint64_t le
 cdef inline int64_t bitmap_release_many(
     Bitmap* self, uint32_t* ids, uint64_t length, Releasing* state
 ) noexcept nogil:
-    """Release those that are live; move those that are not to the front of `ids`, in order, and count them in `state`.
+    """Release those that are live; move the others to the front of `ids`, in order, and count them in `state`.
+
+    Among those may be live ones beyond the bound, and their neighbours.
 
     0: done. BUSY: a bulk claim is half done; call again with the same `state`, which goes on where it stopped.
     """
@@ -197,6 +200,8 @@ cdef inline int64_t bitmap_release_many(
         left = release_bits(self, ids[state.next] >> 5, bits, False, NO_LEASE)
         if left == BUSY:
             return BUSY
+        if left == BEYOND:
+            left = bits  # one by one, then
         if left:
             for i in range(state.next, state.next + taken):
                 if (left >> (ids[i] & 31)) & 1:

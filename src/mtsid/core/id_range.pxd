@@ -10,9 +10,11 @@ cdef class IdRange:
     cdef Bitmap bits            # written once by __init__, then only through bitmap.pxd and its neighbours
     cdef WaitSet waiting        # those who wait for an id
     cdef int64_t first          # the id at offset 0
-    cdef uint64_t capacity_     # ids in the range, less the excluded ones
 
     cdef int end_rests(self) except -1
+    cdef int make_room(self) except -1
+    cdef int64_t last(self) noexcept
     cdef int64_t offset_of(self, object id) except? -1
+    cdef object outside(self, object id)
     cdef void look(self, uint64_t leaf, uint32_t* live, uint32_t* resting) noexcept
     cdef uint64_t count(self) noexcept

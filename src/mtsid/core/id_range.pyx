@@ -10,12 +10,13 @@ It must not know: what an id stands for.
 
 cimport cython
 from libc.stdint cimport int64_t, uint32_t, uint64_t
-from libc.stdlib cimport calloc
+from libc.stdlib cimport calloc, free
 
 from mtsid.core.arguments cimport as_integer, as_range, shown
-from mtsid.core.atomic cimport load_acquire, load_relaxed, thread_yield
+from mtsid.core.atomic cimport load_acquire, load_relaxed, thread_yield, word
 from mtsid.core.bitmap cimport (
     BUSY,
+    beyond_bits,
     bitmap_close,
     bitmap_exclude,
     bitmap_holds,
@@ -27,8 +28,17 @@ from mtsid.core.bitmap cimport (
     lowest_bit32,
     resting_bits,
 )
-from mtsid.core.quarantine cimport quarantine_expire
-from mtsid.core.timetable cimport NEVER, NO_ENTRY, timetable_due, timetable_find, timetable_is_sound
+from mtsid.core.bound cimport bound_move, capacity_below
+from mtsid.core.quarantine cimport quarantine_expire, quarantine_install, rest_find
+from mtsid.core.timetable cimport (
+    NEVER,
+    NO_ENTRY,
+    Timetable,
+    timetable_due,
+    timetable_find,
+    timetable_is_sound,
+    timetable_make,
+)
 from mtsid.core.waiting cimport WaitSet, clock_now
 
 from mtsid.errors import AuditError
@@ -67,7 +77,6 @@ cdef class IdRange:
             for id in excluded:
                 bitmap_exclude(&self.bits, <int64_t> id - low)
         self.first = low
-        self.capacity_ = self.bits.size - self.bits.excluded_count
 
     def __dealloc__(self):
         bitmap_close(&self.bits)
@@ -90,15 +99,77 @@ cdef class IdRange:
             self.waiting.wake(total)
         return 0
 
+    cdef int make_room(self) except -1:
+        """For twice as many resting ids. Nothing is allocated inside a step."""
+        cdef Timetable table
+        cdef word* resting
+        if not timetable_make(&table, &self.bits.table):
+            raise MemoryError("no memory for more quarantined ids")
+        resting = <word*> calloc((self.bits.leaf_count + 1) >> 1, sizeof(word))
+        if resting == NULL:
+            free(table.entries)
+            raise MemoryError("no memory for quarantined ids")
+        while not quarantine_install(&self.bits, &table, &resting):
+            with nogil:
+                thread_yield()
+        free(table.entries)
+        free(resting)
+        return 0
+
+    # The bound -------------------------------------------------------------------------------------------------------
+
+    cdef int64_t last(self) noexcept:
+        """The last id that may be handed out."""
+        return self.first + <int64_t> load_acquire(&self.bits.bound) - 1
+
+    def resize(self, last) -> None:
+        """Move the upper bound, within the range that the allocator was made with: what a peer allows, say.
+
+        Ids above it that are live stay so until they are released; then nobody gets them, until the bound is moved up
+        again. `capacity`, `available` and `Exhausted` count the ids up to the bound, `len` and iteration all live ones.
+        It takes a time in proportion to the ids between the old bound and the new one.
+
+        `ValueError` for a bound outside the range, or one that leaves no id to hand out.
+
+        >>> from mtsid import Allocator
+        >>> ids = Allocator(1, 1000)
+        >>> ids.reserve(7)
+        >>> ids.resize(5)
+        >>> ids.capacity, ids.available, list(ids)
+        (5, 5, [7])
+        """
+        cdef int64_t bound = as_integer(last, "last") - self.first + 1
+        cdef int64_t freed = BUSY
+        if bound < 1 or bound > <int64_t> self.bits.size:
+            raise ValueError(
+                f"last must lie within {self.first} .. {self.first + <int64_t> self.bits.size - 1}, the range that the "
+                f"allocator was made with, but is {shown(last)}"
+            )
+        if capacity_below(&self.bits, bound) == 0:
+            raise ValueError(f"every id up to {shown(last)} is excluded: none is left to hand out")
+        if load_acquire(&self.bits.resting) == 0:  # P1
+            self.make_room()
+        while freed == BUSY:
+            freed = bound_move(&self.bits, bound)
+            if freed == BUSY:
+                with nogil:
+                    thread_yield()
+        if freed and self.waiting.needed():
+            self.waiting.wake(freed)
+
     # Views -----------------------------------------------------------------------------------------------------------
 
     cdef int64_t offset_of(self, object id) except? -1:
         cdef int64_t offset = as_integer(id, "an id") - self.first
-        if bitmap_holds(&self.bits, offset):
+        if bitmap_holds(&self.bits, offset) and <uint64_t> offset < load_acquire(&self.bits.bound):
             return offset
-        raise ValueError(
-            f"id {shown(id)} is outside the range {self.first} .. {self.first + <int64_t> self.bits.size - 1}"
-            f"{', or excluded' if self.bits.excluded_count else ''}"
+        raise self.outside(id)
+
+    cdef object outside(self, object id):
+        """The exception for an id that is none."""
+        return ValueError(
+            f"id {shown(id)} is outside the range {self.first} .. {self.last()}"
+            f"{', or excluded' if self.bits.excluded != NULL else ''}"
         )
 
     cdef void look(self, uint64_t leaf, uint32_t* live, uint32_t* resting) noexcept:
@@ -119,14 +190,26 @@ cdef class IdRange:
 
     def state(self, id) -> str:
         """"free", "live" or "quarantined". `ValueError` outside the range."""
-        cdef int64_t offset = self.offset_of(id)
+        cdef int64_t offset = as_integer(id, "an id") - self.first
+        cdef int64_t code = BUSY
         cdef uint32_t live, resting
+        if not bitmap_holds(&self.bits, offset):
+            raise self.outside(id)
         if load_relaxed(&self.bits.earliest) != NEVER:
             self.end_rests()
         self.look(offset >> 5, &live, &resting)
         if (live >> (offset & 31)) & 1:
             return "live"
-        return "quarantined" if (resting >> (offset & 31)) & 1 else "free"
+        if <uint64_t> offset < load_acquire(&self.bits.bound):
+            return "quarantined" if (resting >> (offset & 31)) & 1 else "free"
+        while code == BUSY:
+            code = rest_find(&self.bits, offset)
+            if code == BUSY:
+                with nogil:
+                    thread_yield()
+        if code != 0:
+            raise self.outside(id)
+        return "quarantined"
 
     def __contains__(self, id) -> bool:
         cdef int64_t offset
@@ -159,8 +242,8 @@ cdef class IdRange:
 
     @property
     def capacity(self) -> int:
-        """How many ids there are: the range less the excluded ones."""
-        return self.capacity_
+        """How many ids there are: the range up to the bound, less the excluded ones."""
+        return load_acquire(&self.bits.capacity)
 
     @property
     def available(self) -> int:
@@ -177,8 +260,8 @@ cdef class IdRange:
 
     def __repr__(self) -> str:
         return (
-            f"<{type(self).__module__}.{type(self).__qualname__} {self.first} .. "
-            f"{self.first + <int64_t> self.bits.size - 1}, {self.count()} of {self.capacity_} live>"
+            f"<{type(self).__module__}.{type(self).__qualname__} {self.first} .. {self.last()}, "
+            f"{self.count()} of {load_acquire(&self.bits.capacity)} live>"
         )
 
     def __reduce_ex__(self, protocol):
@@ -190,24 +273,38 @@ cdef class IdRange:
     def _check(self) -> None:
         """Assert what must hold when no other thread is at work; raises `AuditError`. For tests."""
         cdef uint64_t leaf, hint
-        cdef uint32_t fixed, resting, bit
+        cdef uint32_t fixed, resting, beyond, bit
         cdef uint64_t rest = 0
+        cdef uint64_t rest_beyond = 0
         cdef int level
         if load_acquire(&self.bits.claim) & 1 or load_acquire(&self.bits.rest) & 1:
             raise AuditError("a bulk claim is half done, or a step of a quarantine")
         for leaf in range(self.bits.leaf_count):
             fixed = fixed_bits(&self.bits, leaf)
             resting = resting_bits(&self.bits, leaf)
-            if <uint32_t> load_acquire(&self.bits.leaves[leaf]) & (fixed | resting) != fixed | resting:
-                raise AuditError(f"leaf {leaf}: an excluded or quarantined id or the padding was released")
-            rest += count_bits(resting)
+            beyond = beyond_bits(&self.bits, leaf)
+            fixed |= beyond | resting
+            if <uint32_t> load_acquire(&self.bits.leaves[leaf]) & fixed != fixed:
+                raise AuditError(
+                    f"leaf {leaf}: an excluded or quarantined id, one beyond the bound or the padding was released"
+                )
             while resting:
                 bit = lowest_bit32(resting)
-                if timetable_find(&self.bits.table, <uint32_t> (leaf << 5 | bit)) == NO_ENTRY:
+                if timetable_find(&self.bits.table, <uint32_t> (leaf << 5 | bit)) != NO_ENTRY:
+                    rest += not (beyond >> bit) & 1
+                    rest_beyond += (beyond >> bit) & 1
+                elif not (beyond >> bit) & 1:
                     raise AuditError(f"leaf {leaf}, bit {bit}: quarantined, but not in the timetable")
                 resting &= resting - 1
-        if not rest == self.bits.table.length == load_acquire(&self.bits.quarantined):
-            raise AuditError(f"{rest} ids are quarantined, but {self.bits.table.length} are in the timetable")
+        if rest != load_acquire(&self.bits.quarantined) or rest_beyond != self.bits.beyond:
+            raise AuditError(
+                f"{rest} ids are quarantined, and {rest_beyond} beyond the bound; the counts say "
+                f"{load_acquire(&self.bits.quarantined)} and {self.bits.beyond}"
+            )
+        if rest + rest_beyond != self.bits.table.length:
+            raise AuditError(f"{rest + rest_beyond} ids are quarantined, but {self.bits.table.length} in the timetable")
+        if load_acquire(&self.bits.capacity) != capacity_below(&self.bits, load_acquire(&self.bits.bound)):
+            raise AuditError("the capacity is not that of the bound")
         if self.bits.table.room and not timetable_is_sound(&self.bits.table):
             raise AuditError("the timetable of the quarantined ids is in disorder")
         if load_acquire(&self.bits.earliest) != timetable_due(&self.bits.table):

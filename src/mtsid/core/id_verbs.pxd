@@ -22,17 +22,16 @@ cdef class IdVerbs(IdRange):
     cdef void leave_gil(self) noexcept with gil
     cdef void wake_one(self) noexcept with gil
     cdef void attached_end_rests(self) noexcept with gil
-    cdef int64_t attached_free_resting(self, int64_t offset) noexcept with gil
+    cdef int64_t attached_free(self, int64_t offset) noexcept with gil
     cdef int64_t take(self, Seen* seen) except? -1
     cdef int64_t take_again(self, int64_t offset, Seen* seen) except? -1
     cdef int64_t free(self, int64_t offset) except? -1
-    cdef int64_t free_resting(self, int64_t offset) except? -1
+    cdef int64_t free_again(self, int64_t offset, int64_t code, uint64_t epoch) except? -1
     cdef object give_out(self, int64_t offset)
     cdef int64_t wait_for_id(self, double seconds, Seen* seen, uint64_t* epoch) except -1
     cdef int step_out(self, Waiter waiter) except -1
     cdef object exhausted(self, Seen* seen)
     cdef object foreign(self, object id)
-    cdef int make_room(self) except -1
     cdef int64_t take_leased(self, Seen* seen, uint64_t* epoch) except? -1
     cdef int64_t lease(self, double seconds, uint64_t* epoch) except -1
     cdef int64_t end_lease(self, int64_t offset, uint64_t epoch) except? -1

@@ -17,13 +17,15 @@ cimport cython
 from cpython.object cimport PyObject
 from cpython.ref cimport Py_DECREF
 from libc.stdint cimport int64_t, uint32_t, uint64_t
-from libc.stdlib cimport calloc, free
 
 from mtsid.core.arguments cimport as_integer, as_seconds, as_timeout, shown
-from mtsid.core.atomic cimport fence_seq_cst, load_acquire, load_relaxed, store_release, thread_yield, word
+from mtsid.core.atomic cimport fence_seq_cst, load_acquire, load_relaxed, store_release, thread_yield
 from mtsid.core.bitmap cimport (
+    BEYOND,
     BUSY,
     EXHAUSTED,
+    LIVE,
+    NO_LEASE,
     NOT_LIVE,
     Seen,
     bitmap_acquire,
@@ -35,11 +37,10 @@ from mtsid.core.id_range cimport IdRange
 from mtsid.core.leases cimport lease_begin, lease_release, lease_took
 from mtsid.core.quarantine cimport (
     NO_ROOM,
-    quarantine_install,
     quarantine_put,
-    quarantine_release,
+    rest_release,
 )
-from mtsid.core.timetable cimport NEVER, Timetable, timetable_make
+from mtsid.core.timetable cimport NEVER
 from mtsid.core.waiting cimport Waiter, clock_now, deadline_of
 
 from mtsid.errors import Exhausted, InUse, NotInUse
@@ -87,8 +88,8 @@ cdef class IdVerbs(IdRange):
         while code == BUSY:
             thread_yield()
             code = bitmap_release(&self.bits, offset)
-        if code != 0 and load_acquire(&self.bits.rest):  # R1
-            return self.attached_free_resting(offset)
+        if code == BEYOND or code != 0 and load_acquire(&self.bits.rest):  # R1
+            return self.attached_free(offset)
         if code == 0 and self.waiting.needed():
             self.wake_one()
         return code
@@ -105,13 +106,13 @@ cdef class IdVerbs(IdRange):
     cdef void attached_end_rests(self) noexcept with gil:
         self.end_rests()
 
-    cdef int64_t attached_free_resting(self, int64_t offset) noexcept with gil:
-        return self.free_resting(offset)
+    cdef int64_t attached_free(self, int64_t offset) noexcept with gil:
+        return self.free(offset)
 
     cdef int64_t reserve_id(self, uint32_t id) noexcept nogil:
         cdef int64_t offset = <int64_t> id - self.first
         cdef int64_t code
-        if not bitmap_holds(&self.bits, offset):
+        if not bitmap_holds(&self.bits, offset) or <uint64_t> offset >= load_relaxed(&self.bits.bound):
             return NOT_LIVE
         if load_acquire(&self.bits.under_gil):  # G1
             self.leave_gil()
@@ -193,29 +194,30 @@ cdef class IdVerbs(IdRange):
     cdef int64_t free(self, int64_t offset) except? -1:
         """0, or NOT_LIVE; and a wake-up for who waits for an id."""
         cdef int64_t code = bitmap_release(&self.bits, offset)
-        while code == BUSY:
-            with nogil:
-                thread_yield()
-            code = bitmap_release(&self.bits, offset)
-        if code != 0 and load_acquire(&self.bits.rest):  # R1
-            return self.free_resting(offset)
+        if code != 0:
+            code = self.free_again(offset, code, NO_LEASE)
         if code == 0 and self.waiting.needed():
             self.waiting.wake(1)
         return code
 
-    @cython.final
-    cdef int64_t free_resting(self, int64_t offset) except? -1:
-        """`free` of an id that may rest."""
-        cdef int64_t code = BUSY
-        self.end_rests()
-        while code == BUSY:
-            code = quarantine_release(&self.bits, offset)
-            if code == BUSY:
-                with nogil:
-                    thread_yield()
-        if code == 0 and self.waiting.needed():
-            self.waiting.wake(1)
-        return code
+    cdef int64_t free_again(self, int64_t offset, int64_t code, uint64_t epoch) except? -1:
+        """After a first try without success: something is half done, or the id rests or is beyond the bound."""
+        cdef int64_t result
+        while True:
+            if code == NOT_LIVE and load_acquire(&self.bits.rest) or code == BEYOND:  # R1
+                self.end_rests()
+                result = rest_release(&self.bits, offset, epoch)
+                if result == LIVE:
+                    # The bound has moved up over it. Or else it rested, was released, and is somebody else's by now.
+                    if code == NOT_LIVE:
+                        return NOT_LIVE
+                elif result != BUSY:
+                    return result
+            elif code != BUSY:
+                return code
+            with nogil:
+                thread_yield()
+            code = lease_release(&self.bits, offset, epoch)
 
     @cython.final
     cdef int64_t wait_for_id(self, double seconds, Seen* seen, uint64_t* epoch) except -1:
@@ -249,11 +251,11 @@ cdef class IdVerbs(IdRange):
     @cython.final
     cdef object exhausted(self, Seen* seen):
         """The exception for one id that could not be had."""
-        cdef uint64_t live = self.capacity_ - seen.quarantined
+        cdef uint64_t live = seen.capacity - seen.quarantined
         held = f"{live} are live and {seen.quarantined} quarantined" if seen.quarantined else f"all {live} are live"
         return Exhausted(
             f"no id is free: {held}; release one, wait with a timeout, or widen the range",
-            live=live, quarantined=seen.quarantined, capacity=self.capacity_,
+            live=live, quarantined=seen.quarantined, capacity=seen.capacity,
         )
 
     def release(self, id) -> None:
@@ -274,8 +276,8 @@ cdef class IdVerbs(IdRange):
     cdef object foreign(self, object id):
         """The exception for an id outside the range where a live one was wanted."""
         return NotInUse(
-            f"id {shown(id)} is not live: the range is {self.first} .. {self.first + <int64_t> self.bits.size - 1}"
-            f"{', less the excluded ids' if self.bits.excluded_count else ''}",
+            f"id {shown(id)} is not live: the range is {self.first} .. {self.last()}"
+            f"{', less the excluded ids' if self.bits.excluded != NULL else ''}",
             id=index(id),
         )
 
@@ -308,16 +310,9 @@ cdef class IdVerbs(IdRange):
 
     cdef int64_t end_lease(self, int64_t offset, uint64_t epoch) except? -1:
         """0: released, or in quarantine and left there; NOT_LIVE or STALE: nothing was done."""
-        cdef int64_t code = BUSY
-        cdef uint32_t live, resting
-        while code == BUSY:
-            code = lease_release(&self.bits, offset, epoch)
-            if code == BUSY:
-                with nogil:
-                    thread_yield()
-        if code == NOT_LIVE:
-            self.look(offset >> 5, &live, &resting)
-            return 0 if (resting >> (offset & 31)) & 1 else NOT_LIVE
+        cdef int64_t code = lease_release(&self.bits, offset, epoch)
+        if code != 0:
+            code = self.free_again(offset, code, epoch)
         if code == 0 and self.waiting.needed():
             self.waiting.wake(1)
         return code
@@ -365,21 +360,3 @@ cdef class IdVerbs(IdRange):
             fence_seq_cst()  # W1: the line is looked at only after the alarm was set
             if self.waiting.needed() and load_relaxed(&self.bits.earliest) == due:
                 self.waiting.wake(1)
-
-    @cython.final
-    cdef int make_room(self) except -1:
-        """For twice as many resting ids. Nothing is allocated inside a step."""
-        cdef Timetable table
-        cdef word* resting
-        if not timetable_make(&table, &self.bits.table):
-            raise MemoryError("no memory for more quarantined ids")
-        resting = <word*> calloc((self.bits.leaf_count + 1) >> 1, sizeof(word))
-        if resting == NULL:
-            free(table.entries)
-            raise MemoryError("no memory for quarantined ids")
-        while not quarantine_install(&self.bits, &table, &resting):
-            with nogil:
-                thread_yield()
-        free(table.entries)
-        free(resting)
-        return 0

@@ -6,12 +6,14 @@ another: a step holds `rest` odd, as a bulk claim holds `claim` (invariants 4 an
 
     live -> resting     the leaf: bit kept, version + 1;   then the resting bit is set
     resting -> free     the leaf: bit off, version + 1;    then the resting bit is cleared
+    live -> retired     as live -> resting, without an entry: a live id beyond the bound is released
 
 Invariants
 1.  In each step the leaf comes first. Who read the leaf before it fails to exchange it; who read it after finds `rest`
     odd, and waits, or sees the whole step.
-2.  With `rest` even: an id rests if and only if it has a resting bit, a bit in its leaf and an entry in the timetable;
-    `quarantined` and `earliest` say what the timetable says.
+2.  With `rest` even: an id below the bound rests if and only if it has a resting bit, a bit in its leaf and an entry in
+    the timetable. Beyond the bound (bound.pxd) every id has its bit, all but live ones have a resting bit, and those in
+    quarantine an entry. `quarantined` and `earliest` say what the timetable says.
 3.  Nothing here has a clock. Before any operation looks for a free id, or tells of one, its caller ends the rest of
     those that are due by then. A failing acquire learns `earliest` at the very instant at which it saw no id free; if a
     clock read after that says that nothing was due, nothing was.
@@ -28,9 +30,13 @@ from libc.stdint cimport int64_t, uint32_t, uint64_t
 from mtsid.core.atomic cimport load_acquire, load_relaxed, store_relaxed, store_release, word
 from mtsid.core.bitmap cimport (
     BUSY,
+    EPOCH,
+    LIVE,
     NO_LEASE,
     NOT_LIVE,
+    STALE,
     Bitmap,
+    beyond_bits,
     claim_end,
     claim_try,
     count_bits,
@@ -58,7 +64,7 @@ cdef enum:
 
 cdef inline void rest_end(Bitmap* self) noexcept nogil:
     """The end of a step: what others may read of the timetable, then `rest`."""
-    store_relaxed(&self.quarantined, self.table.length)
+    store_relaxed(&self.quarantined, self.table.length - self.beyond)
     store_relaxed(&self.earliest, timetable_due(&self.table))
     claim_end(&self.rest)  # R0
 
@@ -73,8 +79,11 @@ cdef inline void wake(Bitmap* self, uint32_t number) noexcept nogil:
     cdef uint32_t offset = self.table.entries[number].offset
     cdef uint64_t leaf = offset >> 5
     cdef uint32_t bit = <uint32_t> 1 << (offset & 31)
-    release_bits(self, leaf, bit, True, NO_LEASE)
-    flip_resting(self, leaf, bit)
+    if beyond_bits(self, leaf) & bit:
+        self.beyond -= 1  # it keeps both bits: nobody gets it
+    else:
+        release_bits(self, leaf, bit, True, NO_LEASE)
+        flip_resting(self, leaf, bit)
     timetable_remove(&self.table, number)
 
 
@@ -118,6 +127,7 @@ cdef inline int64_t quarantine_put(Bitmap* self, uint64_t offset, uint64_t due) 
             if found == now:
                 flip_resting(self, leaf, bit)
                 timetable_add(&self.table, <uint32_t> offset, due)
+                self.beyond += (beyond_bits(self, leaf) & bit) != 0
                 code = 0
                 break
             now = found
@@ -125,16 +135,51 @@ cdef inline int64_t quarantine_put(Bitmap* self, uint64_t offset, uint64_t due) 
     return code
 
 
-cdef inline int64_t quarantine_release(Bitmap* self, uint64_t offset) noexcept nogil:
-    """0: it rested, and is free; NOT_LIVE: it does not rest; or BUSY."""
+cdef inline void retire(Bitmap* self, uint64_t leaf, uint32_t bits) noexcept nogil:
+    """Let live ids beyond the bound be live no longer. Inside a step: nobody else can take their bits away."""
+    cdef uint64_t now = load_acquire(&self.leaves[leaf])  # L1
+    cdef uint64_t found = exchange(self, &self.leaves[leaf], now, now + (<uint64_t> 1 << 32))
+    while found != now:
+        now = found
+        found = exchange(self, &self.leaves[leaf], now, now + (<uint64_t> 1 << 32))
+    flip_resting(self, leaf, bits)
+
+
+cdef inline int64_t rest_release(Bitmap* self, uint64_t offset, uint64_t epoch) noexcept nogil:
+    """Release what `release_bits` leaves alone: an id that rests (not for a lease), or a live one beyond the bound.
+
+    0: it is released; NOT_LIVE: it is free; LIVE: it is by now one for `release_bits`; STALE, for a lease; or BUSY.
+    """
+    cdef uint64_t leaf = offset >> 5
+    cdef uint32_t bit = <uint32_t> 1 << (offset & 31)
     cdef uint32_t number
+    cdef int64_t code = 0
     if not claim_try(&self.rest):
         return BUSY
     number = timetable_find(&self.table, <uint32_t> offset)
-    if number != NO_ENTRY:
-        wake(self, number)
+    if epoch != NO_LEASE and load_acquire(&self.leases) >> EPOCH != epoch:  # E1
+        code = STALE
+    elif number != NO_ENTRY:
+        if epoch == NO_LEASE:
+            wake(self, number)
+    elif beyond_bits(self, leaf) & bit and not resting_bits(self, leaf) & bit:
+        retire(self, leaf, bit)  # beyond the bound whatever does not rest is live
+    elif load_acquire(&self.leaves[leaf]) & bit and not resting_bits(self, leaf) & bit:
+        code = LIVE
+    else:
+        code = NOT_LIVE
     rest_end(self)
-    return 0 if number != NO_ENTRY else NOT_LIVE
+    return code
+
+
+cdef inline int64_t rest_find(Bitmap* self, uint64_t offset) noexcept nogil:
+    """0: the id is in the timetable; NOT_LIVE: it is not; or BUSY."""
+    cdef bint found
+    if not claim_try(&self.rest):
+        return BUSY
+    found = timetable_find(&self.table, <uint32_t> offset) != NO_ENTRY
+    rest_end(self)
+    return 0 if found else NOT_LIVE
 
 
 cdef inline int64_t quarantine_expire(Bitmap* self, uint64_t now) noexcept nogil:
@@ -155,7 +200,7 @@ cdef inline int64_t bitmap_reset(Bitmap* self, uint64_t* leaf, uint32_t* ids, ui
     It goes leaf by leaf, each one step, with both words odd: what a bulk claim holds half done must not be released.
     """
     cdef uint64_t got = 0
-    cdef uint32_t live, resting, left
+    cdef uint32_t live, resting, beyond, number
     if not claim_try(&self.rest):
         return BUSY
     if not claim_try(&self.claim):
@@ -166,13 +211,17 @@ cdef inline int64_t bitmap_reset(Bitmap* self, uint64_t* leaf, uint32_t* ids, ui
         live = <uint32_t> load_acquire(&self.leaves[leaf[0]]) & ~(fixed_bits(self, leaf[0]) | resting)  # L1
         if count_bits(live) > room - got:
             break
-        live ^= <uint32_t> release_bits(self, leaf[0], live | resting, True, NO_LEASE)
-        if resting:
-            flip_resting(self, leaf[0], resting)
+        beyond = beyond_bits(self, leaf[0])
+        live ^= <uint32_t> release_bits(self, leaf[0], (live | resting) & ~beyond, True, NO_LEASE)
+        if live & beyond:
+            retire(self, leaf[0], live & beyond)
+        if resting & ~beyond:
+            flip_resting(self, leaf[0], resting & ~beyond)
         while resting:
-            timetable_remove(
-                &self.table, timetable_find(&self.table, <uint32_t> (leaf[0] << 5 | lowest_bit32(resting)))
-            )
+            number = timetable_find(&self.table, <uint32_t> (leaf[0] << 5 | lowest_bit32(resting)))
+            if number != NO_ENTRY:
+                timetable_remove(&self.table, number)
+                self.beyond -= (beyond & resting & (0 - resting)) != 0
             resting &= resting - 1
         while live:
             ids[got] = <uint32_t> (leaf[0] << 5 | lowest_bit32(live))
