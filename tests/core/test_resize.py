@@ -22,9 +22,9 @@ def test_no_id_beyond_the_bound_is_handed_out() -> None:
             call()
         assert (caught.value.live, caught.value.capacity) == (3, 3)
     for reserve in (ids.reserve, lambda id: ids.reserve_many([id])):
-        with pytest.raises(ValueError, match="1 .. 3"):
+        with pytest.raises(ValueError, match=r"1 \.\. 3"):
             reserve(4)
-    with pytest.raises(ValueError, match="1 .. 3"):
+    with pytest.raises(ValueError, match=r"1 \.\. 3"):
         ids.state(4)
     with pytest.raises(NotInUse):
         ids.release(4)
@@ -202,7 +202,7 @@ def test_a_lease_beyond_the_bound_ends_as_any_other() -> None:
 def test_a_bound_outside_the_range_is_refused(last: int) -> None:
     ids = Allocator(1, 9)
     ids.resize(5)
-    with pytest.raises(ValueError, match="1 .. 9"):
+    with pytest.raises(ValueError, match=r"1 \.\. 9"):
         ids.resize(last)
     assert ids.capacity == 5
 

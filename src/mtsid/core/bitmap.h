@@ -15,6 +15,9 @@
 #define MTSID_FIRST_CLAIM UINT64_C(0)
 #endif
 
+/* For the compiler: keep what stands behind it out of the way of the rest. */
+#define mtsid_seldom(condition) __builtin_expect(!!(condition), 0)
+
 #define mtsid_lowest_bit32(bits) ((unsigned)__builtin_ctz(bits))
 #define mtsid_lowest_bit64(bits) ((unsigned)__builtin_ctzll(bits))
 #define mtsid_count_bits(bits) ((unsigned)__builtin_popcount(bits))

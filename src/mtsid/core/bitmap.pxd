@@ -77,6 +77,7 @@ cdef extern from "bitmap.h" nogil:
     uint64_t NO_LEASE "UINT64_MAX"
     uint64_t FIRST_VERSION "MTSID_FIRST_VERSION"
     uint64_t FIRST_CLAIM "MTSID_FIRST_CLAIM"
+    bint seldom "mtsid_seldom"(bint condition) noexcept
     unsigned lowest_bit32 "mtsid_lowest_bit32"(uint32_t bits) noexcept
     unsigned lowest_bit64 "mtsid_lowest_bit64"(uint64_t bits) noexcept
     unsigned count_bits "mtsid_count_bits"(uint32_t bits) noexcept
@@ -106,27 +107,28 @@ cdef struct Cursor:
 
 
 cdef struct Bitmap:
+    # What every operation reads stands together.
     word* leaves            # [leaf_count]
+    Cursor* cursors         # [CURSORS]
     uint64_t leaf_count
     uint64_t size           # offsets 0 .. size-1
-    word* hints[LEVELS]
-    uint64_t widths[LEVELS] # bits in use at each level
-    int levels
-    bint lowest             # order: lowest free id, not the next one
     uint32_t* excluded      # a bit an id, or NULL; written before the bitmap is shared
-    Cursor* cursors         # [CURSORS]
+    bint lowest             # order: lowest free id, not the next one
+    int levels
     word under_gil          # 1: every caller holds the GIL (invariant 5); cleared for good, with the GIL held
     word spread             # 0 while one cursor serves all; set for good when two threads first meet
     word claim              # odd while a bulk claim is half done
     word rest               # odd while an id goes to rest or comes from it; 0 if none ever did (invariant 6)
-    word earliest           # when the first resting id is due; NEVER. Written with `rest` odd, like the next three
+    word earliest           # when the first resting id is due; NEVER. Written with `rest` odd, as all down to `table`
     word quarantined        # how many ids below the bound rest
-    word bound              # offsets from here on are not handed out (bound.pxd); `size` at first. Written like `earliest`
-    word capacity           # ids below the bound, less the excluded ones. Written likewise
-    uint64_t beyond         # how many ids rest beyond the bound. Read and written with `rest` odd
+    word bound              # offsets from here on are not handed out (bound.pxd); `size` at first
+    word capacity           # ids below the bound, less the excluded ones
+    uint64_t beyond         # how many ids rest beyond the bound; read with `rest` odd
     word resting            # the address of a bit an id, a word* with them for two leaves each; 0 until the first one rests
     Timetable table         # which ones, and until when
     word leases             # how many resets have begun, and who is taking an id for a lease (leases.pxd)
+    word* hints[LEVELS]
+    uint64_t widths[LEVELS] # bits in use at each level
     void* block             # what free() takes
 
 
@@ -476,7 +478,7 @@ cdef inline int64_t release_bits(
             if load_acquire(&self.claim) & 1:  # C1
                 return BUSY
             rest = load_acquire(&self.rest)  # R1
-            if rest:
+            if seldom(rest != 0):
                 if rest & 1:
                     return BUSY
                 mine &= ~resting_bits(self, leaf)

@@ -32,6 +32,7 @@ from mtsid.core.bitmap cimport (
     bitmap_holds,
     bitmap_release,
     bitmap_reserve,
+    seldom,
 )
 from mtsid.core.id_range cimport IdRange
 from mtsid.core.leases cimport lease_begin, lease_release, lease_took
@@ -154,10 +155,10 @@ cdef class IdVerbs(IdRange):
     cdef int64_t take(self, Seen* seen) except? -1:
         """An offset, or EXHAUSTED with what was `seen` then."""
         cdef int64_t offset
-        if load_relaxed(&self.bits.earliest) != NEVER:
+        if seldom(load_relaxed(&self.bits.earliest) != NEVER):
             self.end_rests()
         offset = bitmap_acquire(&self.bits, seen)
-        return offset if offset >= 0 else self.take_again(offset, seen)
+        return self.take_again(offset, seen) if seldom(offset < 0) else offset
 
     @cython.final
     cdef int64_t take_again(self, int64_t offset, Seen* seen) except? -1:
@@ -194,7 +195,7 @@ cdef class IdVerbs(IdRange):
     cdef int64_t free(self, int64_t offset) except? -1:
         """0, or NOT_LIVE; and a wake-up for who waits for an id."""
         cdef int64_t code = bitmap_release(&self.bits, offset)
-        if code != 0:
+        if seldom(code != 0):
             code = self.free_again(offset, code, NO_LEASE)
         if code == 0 and self.waiting.needed():
             self.waiting.wake(1)
