@@ -62,3 +62,9 @@ def test_a_lease_takes_seconds_or_none(ids: Allocator, timeout: Any, error: type
 def test_a_bound_is_an_integer(ids: Allocator, bad: Any) -> None:
     with pytest.raises(TypeError, match="must be an integer"):
         ids.resize(bad)
+
+
+@pytest.mark.parametrize(("timeout", "error"), NO_SECONDS)
+def test_a_coroutine_waits_for_seconds_or_none(ids: Allocator, timeout: Any, error: type[Exception]) -> None:
+    with pytest.raises(error, match="timeout"):
+        ids.acquire_async(timeout).send(None)

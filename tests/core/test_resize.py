@@ -56,7 +56,8 @@ def test_a_live_id_beyond_the_bound_stays_live_until_it_is_released(way: str) ->
     if way == "reset":
         assert ids.reset().tolist() == [2, 70, 100]
     elif way == "release":
-        ids.release(70), ids.release(100)
+        ids.release(70)
+        ids.release(100)
     else:
         ids.release_many([70, 100])
     for id in (70, 100):

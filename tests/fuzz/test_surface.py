@@ -391,7 +391,14 @@ def invoke(thing: Any, argument: Argument, value: Any) -> Any:
             named[each.name] = by_name[each.name]
         else:
             positional.append(by_name[each.name])
-    return getattr(thing, argument.verb)(*positional, **named)
+    result = getattr(thing, argument.verb)(*positional, **named)
+    if not inspect.isawaitable(result):
+        return result
+    try:
+        result.send(None)  # type: ignore[attr-defined]
+    except StopIteration as done:
+        return done.value
+    raise AssertionError("it waits")
 
 
 # The tests --------------------------------------------------------------------------------------------------------

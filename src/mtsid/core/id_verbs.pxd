@@ -29,9 +29,10 @@ cdef class IdVerbs(IdRange):
     cdef int64_t free_again(self, int64_t offset, int64_t code, uint64_t epoch) except? -1
     cdef object give_out(self, int64_t offset)
     cdef int64_t wait_for_id(self, double seconds, Seen* seen, uint64_t* epoch) except -1
-    cdef int step_out(self, Waiter waiter) except -1
+    cdef int step_out(self, Waiter waiter, int64_t offset) except -1
+    cdef object try_for(self, Waiter waiter)
     cdef object exhausted(self, Seen* seen)
     cdef object foreign(self, object id)
     cdef int64_t take_leased(self, Seen* seen, uint64_t* epoch) except? -1
-    cdef int64_t lease(self, double seconds, uint64_t* epoch) except -1
+    cdef int64_t take_for_lease(self, double seconds, uint64_t* epoch) except -1
     cdef int64_t end_lease(self, int64_t offset, uint64_t epoch) except? -1

@@ -42,7 +42,7 @@ from mtsid.core.quarantine cimport (
     rest_release,
 )
 from mtsid.core.timetable cimport NEVER
-from mtsid.core.waiting cimport Waiter, clock_now, deadline_of
+from mtsid.core.waiting cimport LoopWaiter, Waiter, clock_now, deadline_of
 
 from mtsid.errors import Exhausted, InUse, NotInUse
 
@@ -237,17 +237,70 @@ cdef class IdVerbs(IdRange):
                     if offset >= 0 or not self.waiting.sleep(waiter, deadline):
                         break
             finally:
-                self.step_out(waiter)
+                self.step_out(waiter, offset)
         if offset < 0:
             raise self.exhausted(seen)
         return offset
 
     @cython.final
-    cdef int step_out(self, Waiter waiter) except -1:
-        """Out of the line: a wake-up that came too late goes to the next one, and so does minding the alarm."""
-        if self.waiting.leave(waiter) or load_acquire(&self.bits.earliest) != NEVER:
-            self.waiting.wake(1)
+    cdef int step_out(self, Waiter waiter, int64_t offset) except -1:
+        """Out of the line: a wake-up that came too late goes to the next one, and so does minding the alarm.
+
+        If Ctrl-C comes meanwhile, the id that was got is free again.
+        """
+        try:
+            if self.waiting.leave(waiter) or load_acquire(&self.bits.earliest) != NEVER:
+                self.waiting.wake(1)
+        except BaseException:
+            if offset >= 0:
+                self.free(offset)
+            raise
         return 0
+
+    @cython.final
+    cdef object try_for(self, Waiter waiter):
+        """A free id; or the exception that says that there is none, not raised, and when the waiter is to look again."""
+        cdef Seen seen
+        cdef int64_t offset = self.take(&seen)
+        if offset >= 0:
+            return self.give_out(offset)
+        if waiter is not None:
+            waiter.alarm = seen.earliest
+        return self.exhausted(&seen)
+
+    async def acquire_async(self, timeout=None) -> int:
+        """`acquire` for coroutines: awaits a free id, from any number of event loops and threads at once.
+
+        `timeout`: seconds; None or infinity wait for ever. Raises `Exhausted` if at some instant no id was free and the
+        time is up. First come, first served, among threads too; newcomers may overtake.
+
+        The id is taken in the very step that returns it, so a task that is cancelled while it waits has none to lose,
+        and what woke it wakes the next one. Prefer `timeout` to `asyncio.wait_for`, which before Python 3.12 could drop
+        the result of a task that was done just in time.
+
+        >>> import asyncio
+        >>> from mtsid import Allocator
+        >>> asyncio.run(Allocator(1, 9).acquire_async())
+        1
+        """
+        cdef double seconds = as_timeout(timeout)
+        cdef double deadline
+        cdef LoopWaiter waiter
+        outcome = self.try_for(None)
+        if seconds > 0 and isinstance(outcome, Exhausted):
+            waiter = LoopWaiter()
+            deadline = waiter.deadline_of(seconds)
+            try:
+                while True:
+                    self.waiting.enter(waiter)
+                    outcome = self.try_for(waiter)
+                    if not isinstance(outcome, Exhausted) or not await waiter.sleep(self.waiting, deadline):
+                        break
+            finally:
+                self.step_out(waiter, EXHAUSTED if isinstance(outcome, Exhausted) else <int64_t> outcome - self.first)
+        if isinstance(outcome, Exhausted):
+            raise outcome
+        return outcome
 
     @cython.final
     cdef object exhausted(self, Seen* seen):
@@ -303,7 +356,7 @@ cdef class IdVerbs(IdRange):
 
     # For lease.pyx ---------------------------------------------------------------------------------------------------
 
-    cdef int64_t lease(self, double seconds, uint64_t* epoch) except -1:
+    cdef int64_t take_for_lease(self, double seconds, uint64_t* epoch) except -1:
         """An offset, and the number of resets that came before."""
         cdef Seen seen
         cdef int64_t offset = self.take_leased(&seen, epoch)

@@ -63,7 +63,7 @@ cdef class Lease:
         """Take an id; it is an `int`, and has `keep` too. Raises what `Allocator.acquire` does."""
         if self.stage != NEW or self.ids is None:
             raise RuntimeError("a lease is entered once: ask the allocator for another")
-        self.offset = self.ids.lease(self.seconds, &self.epoch)
+        self.offset = self.ids.take_for_lease(self.seconds, &self.epoch)
         self.stage = HELD
         try:
             return LeasedId(self.offset + self.ids.first, self)

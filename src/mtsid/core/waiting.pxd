@@ -7,6 +7,9 @@ from mtsid.core.atomic cimport load_seq_cst, word
 from mtsid.core.monitor cimport Monitor
 
 
+cdef class WaitSet
+
+
 cdef class Waiter:
     cdef object lock            # locked while its thread should sleep; a waker unlocks it
     cdef Py_ssize_t need        # how many units it wants at once
@@ -17,6 +20,21 @@ cdef class Waiter:
     cdef PyObject* next
     cdef PyObject* previous
     cdef Py_ssize_t forks       # the number of forks when it entered
+
+    cdef bint rouse(self, WaitSet line) except -1
+
+
+cdef class LoopWaiter(Waiter):
+    cdef object loop            # the event loop that its coroutine runs in
+    cdef object future          # its loop's: what the coroutine awaits, or None
+
+    cdef double deadline_of(self, double seconds) except -1
+
+
+cdef class Knock:
+    cdef WaitSet line           # to whom the wake-up goes back
+    cdef LoopWaiter waiter
+    cdef bint heard             # it came into the loop, or was never on its way
 
 
 cdef class WaitSet:

@@ -2,7 +2,8 @@
 
 The allocator and the queue never block by themselves; each operation succeeds or says no at once. Whoever wants to wait
 does so here: register, try again, sleep, try again. A waker hands nothing over. It says "look again", and the woken
-thread takes in the same step that returns, so one that was interrupted has nothing to lose.
+thread, or coroutine, takes in the same step that returns, so one that was interrupted has nothing to lose. Threads and
+coroutines, of any number of event loops, stand in one line.
 
 A caller's loop, which `Allocator.acquire` and the queue's operations follow:
 
@@ -15,6 +16,11 @@ A caller's loop, which `Allocator.acquire` and the queue's operations follow:
     finally:
         if waiters.leave(waiter): wake the next one
 
+and a coroutine's, which differs in two lines:
+
+    waiter = LoopWaiter(need)
+            if not await waiter.sleep(waiters, waiter.deadline_of(seconds)): say no
+
 Invariants
 1.  No lost wake-up. The waiter registers (W0, a fence), then tries; the waker operates, by a sequentially consistent
     exchange or in a monitor that the waiter's try enters too, then reads the count (W1). So one of them sees the other:
@@ -26,16 +32,20 @@ Invariants
 4.  A waiter that needs several units is passed over while fewer are there, and does not block those behind it.
 5.  The line is changed inside a monitor, with no Python in it, so wakers may come from `__del__`, a signal handler or
     the collector. Nothing here is called with another monitor held, and `needed` is all that a fast path pays.
-6.  A waiter in line is kept alive by its own thread, which steps out of line before it lets go. Who takes one out of
+6.  A waiter in line is kept alive by its own thread or coroutine, which steps out of line before it lets go. Who takes one out of
     line to wake it holds a reference until that is done.
 7.  What comes by itself, at a time that is known (a quarantine's end), is an alarm. Only the first in line minds it,
     or a thousand would look up for one id. So who leaves wakes the next one while there is an alarm, and so does who
     sets an earlier one; a waiter that looks up by itself is still in line.
-8.  After a fork the child's line is empty: threads that waited in the parent are not there to be woken. (One that forks
+8.  A coroutine is woken through its loop, by a `Knock`, from whatever thread. A loop that is closed takes none, and the
+    waker goes on to the next in line. One that takes it and is closed before it runs it lets it drop, and then the
+    knock itself passes the wake-up on; so does the coroutine, where it was cancelled or dropped. A loop that is neither
+    running nor closed keeps what it has, as a thread does that is not scheduled.
+9.  After a fork the child's line is empty: threads that waited in the parent are not there to be woken. (One that forks
     in a signal handler, while it waits, waits on in the child until its time-out.)
 
-Sleeping is `threading.Lock.acquire`, which lets Ctrl-C in on POSIX, at the latest after a second. Progress: blocking,
-by nature.
+A thread sleeps in `threading.Lock.acquire`, which lets Ctrl-C in on POSIX, at the latest after a second; a coroutine in a
+future of its loop. Progress: blocking, by nature.
 
 This file knows nothing of ids or messages.
 """
@@ -107,7 +117,7 @@ cdef double seconds_until(uint64_t instant) noexcept:
 
 
 cdef class Waiter:
-    """One thread that waits for `need` units at once."""
+    """One thread that waits for `need` units at once; see LoopWaiter for a coroutine."""
 
     def __cinit__(self, Py_ssize_t need=1):
         self.need = need
@@ -122,21 +132,84 @@ cdef class Waiter:
         add_seq_cst(&waiters, <uint64_t> -1)
 
 
-cdef int unlock(Waiter waiter) except -1:
-    if scheduled():
-        schedule_unpark(<void*> waiter)
-        return 0
-    try:
-        waiter.lock.release()
-    except RuntimeError:
-        # It looked up by itself, at its alarm, just as it was chosen, stood in line again and was chosen again. It has yet
-        # to take the first unlocking: two are one to it, and `leave` passes the second wake-up on.
-        pass
-    return 0
+    cdef bint rouse(self, WaitSet line) except -1:
+        """Let it look again. False: it cannot be reached, and the wake-up is for another."""
+        if scheduled():
+            schedule_unpark(<void*> self)
+            return True
+        try:
+            self.lock.release()
+        except RuntimeError:
+            # It looked up by itself, at its alarm, just as it was chosen, stood in line again and was chosen again. It
+            # has yet to take the first unlocking: two are one to it, and `leave` passes the second wake-up on.
+            pass
+        return True
+
+
+def _settle(future, outcome) -> None:
+    if not future.done():
+        future.set_result(outcome)
+
+
+cdef class LoopWaiter(Waiter):
+    """One coroutine that waits for `need` units at once. Made, and used but for `rouse`, in its loop's thread."""
+
+    def __cinit__(self, Py_ssize_t need=1):
+        from asyncio import get_running_loop  # it is there: only where it runs can there be a coroutine
+        self.loop = get_running_loop()
+
+    cdef double deadline_of(self, double seconds) except -1:
+        """The instant on the loop's clock at which to stop waiting."""
+        return INFINITY if isinf(seconds) else <double> self.loop.time() + seconds
+
+    async def sleep(self, WaitSet line, double deadline):
+        """Sleep until woken or until the alarm (True), or until the deadline (False)."""
+        cdef double seconds = deadline - <double> self.loop.time()
+        cdef double alarm = INFINITY
+        if seconds <= 0:
+            return False
+        if self.alarm != NEVER and line.is_first(self):
+            alarm = seconds_until(self.alarm)
+        timer = None
+        self.future = self.loop.create_future()
+        if not isinf(min(seconds, alarm)):
+            timer = self.loop.call_later(min(seconds, alarm), _settle, self.future, alarm < seconds)
+        try:
+            return await self.future
+        finally:
+            self.future = None
+            if timer is not None:
+                timer.cancel()
+
+    cdef bint rouse(self, WaitSet line) except -1:
+        cdef Knock knock = Knock.__new__(Knock)
+        knock.line = line
+        knock.waiter = self
+        try:
+            self.loop.call_soon_threadsafe(knock)
+        except BaseException as error:
+            knock.heard = True
+            if isinstance(error, Exception):
+                return False  # the loop is closed
+            raise
+        return True
+
+
+cdef class Knock:
+    """A wake-up on its way into a loop. If it never arrives there it goes to the next in line."""
+
+    def __call__(self) -> None:
+        self.heard = True
+        if self.waiter.future is not None:
+            _settle(self.waiter.future, True)
+
+    def __del__(self) -> None:
+        if not self.heard and self.line is not None:
+            self.line.wake(self.waiter.need)
 
 
 def _waiters() -> int:
-    """How many threads of this process are about to wait, wait, or have just waited; for tests."""
+    """How many of this process are about to wait, wait, or have just waited; for tests."""
     return load_seq_cst(&waiters)
 
 
@@ -268,20 +341,35 @@ cdef class WaitSet:
         return waiter
 
     cdef int wake(self, Py_ssize_t units) except -1:
-        """Wake waiters, in order, that between them need at most `units`."""
+        """Wake waiters, in order, that between them need at most `units`.
+
+        Raises what comes while a loop is told, as Ctrl-C may; those that are due for waking are woken first.
+        """
         cdef Waiter waiter
+        came = None
         while units > 0:
             waiter = self.choose(units)
             if waiter is None:
                 break
-            units -= waiter.need
-            unlock(waiter)
+            try:
+                if waiter.rouse(self):
+                    units -= waiter.need
+            except BaseException as error:
+                came = error
+        if came is not None:
+            raise came
         return 0
 
     cdef int wake_all(self) except -1:
         """Wake everybody: at shutdown, and when the last message left."""
         cdef Waiter waiter = self.choose(PY_SSIZE_T_MAX)
+        came = None
         while waiter is not None:
-            unlock(waiter)
+            try:
+                waiter.rouse(self)
+            except BaseException as error:
+                came = error
             waiter = self.choose(PY_SSIZE_T_MAX)
+        if came is not None:
+            raise came
         return 0
