@@ -91,8 +91,8 @@ MUTANTS = (
     Mutant(
         "a release that does not bump the version",
         BITMAP,
-        "(now ^ mine) + (<uint64_t> 1 << 32))",
-        "now ^ mine)",
+        "(now ^ mine) + (<uint64_t> (1 if mine & (mine - 1) == 0 else count_bits(mine)) << 32)",
+        "now ^ mine",
         test="schedules/test_interference.py",
     ),
     Mutant(
@@ -340,11 +340,11 @@ MUTANTS = (
         "a wake-up that is not passed on",
         ALLOCATOR,
         """\
-        if self.waiting.leave(waiter) or load_acquire(&self.bits.earliest) != NEVER:
-            self.waiting.wake(1)
+            if self.waiting.leave(waiter) or load_acquire(&self.bits.earliest) != NEVER:
+                self.waiting.wake(1)
 """,
         """\
-        self.waiting.leave(waiter)
+            self.waiting.leave(waiter)
 """,
         scenario="2 acquires wait | 2 releases",
     ),

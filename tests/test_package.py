@@ -33,7 +33,7 @@ VERBS = {
     "Message": "mtsid body deliveries priority",
 }
 #: Of the allocator's, what 4.0 has not.
-VERBS_OF_SP2 = "acquire_async quarantine lease resize"
+VERBS_OF_SP2 = "acquire_async quarantine lease resize stats"
 CLIENT = """
 # cython: language_level=3, freethreading_compatible=True
 from libc.stdint cimport int64_t, uint32_t

@@ -9,6 +9,7 @@ from mtsid.core.audit import Audit
 from mtsid.core.include import get_include
 from mtsid.core.message import Message
 from mtsid.core.queue import MessageQueue
+from mtsid.core.stats import AllocatorStats
 from mtsid.errors import (
     AuditError,
     Empty,
@@ -24,6 +25,7 @@ from mtsid.errors import (
 
 __all__ = [
     "Allocator",
+    "AllocatorStats",
     "Audit",
     "AuditError",
     "Empty",

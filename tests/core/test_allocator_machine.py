@@ -38,6 +38,7 @@ class AllocatorMachine(RuleBasedStateMachine):
         self.live: set[int] = set()
         self.resting: dict[int, float | None] = {}  # until when, in half hours
         self.now = 0.0
+        self.acquired = self.exhausted = self.refused = self.most = 0
         self.lowest = order == "lowest"
         self.cursor = self.first
 
@@ -53,6 +54,7 @@ class AllocatorMachine(RuleBasedStateMachine):
     def taken(self, given: list[int]) -> None:
         assert given == self.free_in_order()[: len(given)]
         self.live.update(given)
+        self.acquired += len(given)
         if given:
             self.cursor = given[-1] + 1
 
@@ -68,6 +70,7 @@ class AllocatorMachine(RuleBasedStateMachine):
     @rule()
     def acquire(self) -> None:
         if not self.free_in_order():
+            self.exhausted += 1
             with pytest.raises(Exhausted) as caught:
                 self.ids.acquire()
             error = caught.value
@@ -87,6 +90,7 @@ class AllocatorMachine(RuleBasedStateMachine):
             self.live.discard(id)
             self.resting.pop(id, None)
         else:
+            self.refused += 1
             with pytest.raises(NotInUse) as caught:
                 self.ids.release(id)
             assert caught.value.id == id
@@ -111,6 +115,7 @@ class AllocatorMachine(RuleBasedStateMachine):
         else:
             self.ids.reserve(id)
             self.live.add(id)
+            self.acquired += 1
 
     # Quarantine ---------------------------------------------------------------------------------------------------
 
@@ -161,6 +166,7 @@ class AllocatorMachine(RuleBasedStateMachine):
     @rule(n=st.one_of(st.integers(0, 5), st.integers(0, 2200)))
     def acquire_many(self, n: int) -> None:
         if n > len(self.free_in_order()):
+            self.exhausted += 1
             with pytest.raises(Exhausted) as caught:
                 self.ids.acquire_many(n)
             error = caught.value
@@ -185,6 +191,7 @@ class AllocatorMachine(RuleBasedStateMachine):
             return
         refused = tuple(id for id in chosen if id not in self.live and id not in self.resting)
         spelled = np.array(chosen, np.int64) if spelling is np.array else spelling(chosen)
+        self.refused += len(refused)
         if refused:
             with pytest.raises(NotInUse) as refusal:
                 self.ids.release_many(spelled)
@@ -211,6 +218,7 @@ class AllocatorMachine(RuleBasedStateMachine):
         elif self.live.isdisjoint(chosen) and self.resting.keys().isdisjoint(chosen):
             self.ids.reserve_many(chosen)
             self.live.update(chosen)
+            self.acquired += len(chosen)
         else:
             with pytest.raises(InUse) as in_use:
                 self.ids.reserve_many(chosen)
@@ -224,6 +232,7 @@ class AllocatorMachine(RuleBasedStateMachine):
 
     @rule(bad=st.sampled_from([True, 1.0, "1", None, 2**70, -1]), verb=st.sampled_from(["release", "reserve", "state"]))
     def bad_input(self, bad: Any, verb: str) -> None:
+        self.refused += verb == "release" and isinstance(bad, int) and not isinstance(bad, bool)
         with pytest.raises((TypeError, ValueError)):
             getattr(self.ids, verb)(bad)
 
@@ -246,6 +255,21 @@ class AllocatorMachine(RuleBasedStateMachine):
                 with pytest.raises(ValueError):
                     self.ids.state(id)
         self.ids._check()
+        self.most = max(self.most, len(self.live))  # each step is looked at
+        stats = self.ids.stats()
+        assert stats == (
+            len(self.all),
+            len(self.live),
+            len(self.resting),
+            len(self.free_in_order()),
+            0,
+            self.most,
+            self.acquired,
+            self.acquired - len(self.live) - len(self.resting),
+            self.exhausted,
+            self.refused,
+            0,
+        ), stats
 
 
 TestAllocatorMachine = AllocatorMachine.TestCase

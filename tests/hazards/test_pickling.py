@@ -39,6 +39,7 @@ ALIVE: dict[str, Callable[[], Any]] = {
     "a subclass of MessageQueue": lambda: SubclassOfQueue(3),
 }
 DATA: dict[str, Callable[[], Any]] = {
+    "mtsid.AllocatorStats": lambda: mtsid.Allocator(1, 3).stats(),
     "mtsid.Audit": lambda: mtsid.Audit(3, 1, 1, 1, ((2, 2),), ("x",)),
     "mtsid.MtsidError": lambda: mtsid.MtsidError("x"),
     "mtsid.AuditError": lambda: mtsid.AuditError("x", audit=mtsid.Audit(3, 1, 1, 1)),

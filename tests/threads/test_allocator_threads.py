@@ -259,3 +259,35 @@ def test_each_id_that_iteration_lists_was_live(threads: int, run_threads: Thread
             done[0] = True
 
     run_threads(look, *[churn] * (threads - 1))
+
+
+def test_stats_are_exact_when_all_is_over(threads: int, run_threads: Threads) -> None:
+    ids = Allocator(1, 100)
+    taken = [0] * threads
+    given = [0] * threads
+    refused = [0] * threads
+
+    def work(me: int) -> None:
+        chance = random.Random(me)
+        for _ in range(2000):
+            what = chance.randrange(5)
+            try:
+                got = ids.acquire_many(chance.randrange(1, 60)).tolist() if what == 0 else [ids.acquire()]
+            except Exhausted:
+                continue
+            taken[me] += len(got)
+            given[me] += len(got)
+            if what == 1:
+                ids.quarantine(got[0])
+            ids.release_many(got)
+            if what == 2:
+                try:
+                    ids.release(0)
+                except NotInUse:
+                    refused[me] += 1
+
+    run_threads(*[lambda me=me: work(me) for me in range(threads)])
+    stats = ids.stats()
+    assert (stats.acquired, stats.released, stats.live) == (sum(taken), sum(given), 0)
+    assert stats.refused == sum(refused)
+    assert stats.high_water <= 100

@@ -204,7 +204,7 @@ def test_cancelled_at_any_turn_nothing_is_lost(
             tasks[victim].cancel()
         if turn == released_at:
             ids.release(1)
-        if turn == cancelled_at:
+        if turn == cancelled_at and not cancelled_first:
             tasks[victim].cancel()
         for loop in loops:
             loop.turn()

@@ -15,8 +15,8 @@ from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from mtsid.core.arrays cimport get_numpy, new_array
 from mtsid.core.arguments cimport as_integer, as_offsets, as_timeout, has_duplicate, shown
-from mtsid.core.atomic cimport load_acquire, load_relaxed, thread_yield
-from mtsid.core.bitmap cimport BUSY, Seen, bitmap_holds, see_rest
+from mtsid.core.atomic cimport add_seq_cst, load_acquire, load_relaxed, thread_yield
+from mtsid.core.bitmap cimport BUSY, Seen, bitmap_holds, note_live, see_rest
 from mtsid.core.bitmap_bulk cimport (
     Releasing,
     bitmap_acquire_many,
@@ -93,6 +93,7 @@ cdef class Allocator(IdVerbs):
             while not see_rest(&self.bits, &seen):
                 with nogil:
                     thread_yield()
+            add_seq_cst(&self.bits.exhausted, 1)
             raise Exhausted(
                 f"{shown(n)} ids are more than the range has ({seen.capacity}): ask for fewer, or widen the range",
                 live=max(0, <int64_t> (seen.capacity - were_free - seen.quarantined)), quarantined=seen.quarantined,
@@ -119,6 +120,8 @@ cdef class Allocator(IdVerbs):
                 ids[i] += <uint32_t> self.first
         PyBuffer_Release(&view)
         if code != 0:
+            add_seq_cst(&self.bits.exhausted, 1)
+            note_live(&self.bits, seen.capacity - were_free - seen.quarantined)
             raise Exhausted(
                 f"{want} ids were asked for, but {were_free} of {seen.capacity} were free: release some, or ask "
                 "for fewer",
@@ -169,6 +172,7 @@ cdef class Allocator(IdVerbs):
         if self.waiting.needed():
             self.waiting.wake(length - state.refused)
         if state.refused:
+            add_seq_cst(&self.bits.refused, state.refused)
             refused = [self.first + offsets[i] for i in range(state.refused)]
             raise NotInUse(
                 f"{len(refused)} of {length} ids were not live, the rest is released: "

@@ -14,7 +14,7 @@ Padding bits behind the last id, and excluded ids, are in use for ever.
 
 Invariants
 1.  A bit goes from 0 to 1 by one compare-exchange, whose owner then has the id; and from 1 to 0 by one
-    compare-exchange that bumps the version. So two threads cannot have one id, and a second release cannot succeed.
+    compare-exchange that adds the released ids to the version. So two threads cannot have one id, and a second release cannot succeed.
 2.  "None is free" is said only after two passes over the leaves found each leaf full, with the same versions, and no
     bulk claim half done from before the first to after the second. At the instant between the passes every leaf was
     full: its bits were set before and after, and no release came between. Versions only grow, so comparing their sums
@@ -58,6 +58,7 @@ from libc.stdlib cimport free
 from libc.string cimport memset
 
 from mtsid.core.atomic cimport (
+    add_seq_cst,
     and_seq_cst,
     cas_seq_cst,
     load_acquire,
@@ -127,6 +128,15 @@ cdef struct Bitmap:
     word resting            # the address of a bit an id, a word* with them for two leaves each; 0 until the first one rests
     Timetable table         # which ones, and until when
     word leases             # how many resets have begun, and who is taking an id for a lease (leases.pxd)
+    # For stats alone:
+    word rounds             # how often a leaf's version went round its 32 bits
+    word others             # bumps of versions that were no releases, less releases that bumped none; with `rest` odd
+    word rolled_back        # ids that bulk claims gave back; with `claim` odd
+    word rested             # all ids in quarantine, also those beyond the bound; written like `earliest`
+    word high_water         # the most live ids that were seen at once
+    word exhausted
+    word refused
+    word stale
     word* hints[LEVELS]
     uint64_t widths[LEVELS] # bits in use at each level
     void* block             # what free() takes
@@ -188,6 +198,14 @@ cdef inline bint bitmap_open(Bitmap* self, uint64_t size, bint lowest, bint unde
     store_relaxed(&self.claim, FIRST_CLAIM)
     store_relaxed(&self.rest, 0)
     store_relaxed(&self.leases, 0)
+    store_relaxed(&self.rounds, 0)
+    store_relaxed(&self.others, 0)
+    store_relaxed(&self.rolled_back, 0)
+    store_relaxed(&self.rested, 0)
+    store_relaxed(&self.high_water, 0)
+    store_relaxed(&self.exhausted, 0)
+    store_relaxed(&self.refused, 0)
+    store_relaxed(&self.stale, 0)
     store_relaxed(&self.earliest, NEVER)
     store_relaxed(&self.quarantined, 0)
     store_relaxed(&self.bound, size)
@@ -262,6 +280,37 @@ cdef inline bint see_rest(Bitmap* self, Seen* seen) noexcept nogil:
     seen.earliest = load_acquire(&self.earliest)
     seen.capacity = load_acquire(&self.capacity)
     return load_acquire(&self.rest) == rest
+
+
+cdef inline int64_t bitmap_live(Bitmap* self, uint64_t leaf, uint32_t* live, uint32_t* resting) noexcept nogil:
+    """The live and the resting ids of a leaf at one instant, without what a bulk claim may yet give back; or BUSY."""
+    cdef uint64_t claims = load_acquire(&self.claim)  # C1
+    cdef uint64_t rest = load_acquire(&self.rest)  # R1
+    cdef uint64_t now = load_acquire(&self.leaves[leaf])  # L1
+    resting[0] = resting_bits(self, leaf) if rest else 0
+    if (claims | rest) & 1 or load_acquire(&self.rest) != rest or load_acquire(&self.claim) != claims:  # R1, C1
+        return BUSY
+    live[0] = <uint32_t> now & ~(fixed_bits(self, leaf) | resting[0])
+    return 0
+
+
+cdef inline void note_live(Bitmap* self, uint64_t live) noexcept nogil:
+    """So many were live at once."""
+    cdef uint64_t most = load_relaxed(&self.high_water)
+    while live > most and cas_seq_cst(&self.high_water, most, live) != most:
+        most = load_relaxed(&self.high_water)
+
+
+cdef inline void look_for_high_water(Bitmap* self) noexcept nogil:
+    """Count those that are live, unless something is half done just now."""
+    cdef uint64_t leaf
+    cdef uint64_t total = 0
+    cdef uint32_t live, resting
+    for leaf in range(self.leaf_count):
+        if bitmap_live(self, leaf, &live, &resting) == BUSY:
+            return
+        total += count_bits(live)
+    note_live(self, total)
 
 
 # Hints --------------------------------------------------------------------------------------------------------------
@@ -434,6 +483,7 @@ cdef inline int64_t search_or_certify(Bitmap* self, Seen* seen) noexcept nogil:
 cdef inline int64_t bitmap_acquire(Bitmap* self, Seen* seen) noexcept nogil:
     """An offset that is now the caller's; EXHAUSTED, with what was `seen` then; or BUSY."""
     cdef Cursor* cursor
+    cdef uint64_t start
     cdef int64_t offset
     if self.leaf_count == 0:  # never opened: a subclass that did not call __init__
         seen.quarantined = seen.capacity = 0
@@ -445,12 +495,15 @@ cdef inline int64_t bitmap_acquire(Bitmap* self, Seen* seen) noexcept nogil:
         if offset < 0:
             offset = search_or_certify(self, seen)
         return offset
-    offset = search(self, load_relaxed(&cursor.next))
+    start = load_relaxed(&cursor.next)
+    offset = search(self, start)
     if offset < 0:
         offset = search_or_certify(self, seen)
         if offset < 0:
             return offset
     store_relaxed(&cursor.next, <uint64_t> offset + 1 if <uint64_t> offset + 1 < self.size else 0)
+    if seldom(start == 0 or <uint64_t> offset < start) and self.size >= 32:  # once a round
+        look_for_high_water(self)
     return offset
 
 
@@ -464,7 +517,7 @@ cdef inline int64_t release_bits(
     a lease, or NO_LEASE; if there has been a reset since, nothing is released, and the answer is STALE once it is over.
     """
     cdef uint64_t now = load_acquire(&self.leaves[leaf])  # L1
-    cdef uint64_t found, rest, leases
+    cdef uint64_t found, after, rest, leases
     cdef uint32_t mine
     while True:
         mine = <uint32_t> now & bits
@@ -486,8 +539,11 @@ cdef inline int64_t release_bits(
                     return BEYOND
                 if mine == 0:
                     return bits
-        found = exchange(self, &self.leaves[leaf], now, (now ^ mine) + (<uint64_t> 1 << 32))
+        after = (now ^ mine) + (<uint64_t> (1 if mine & (mine - 1) == 0 else count_bits(mine)) << 32)
+        found = exchange(self, &self.leaves[leaf], now, after)
         if found == now:
+            if seldom(after >> 32 < now >> 32):
+                add_seq_cst(&self.rounds, 1)
             if <uint32_t> now == ALL32:
                 hint_open(self, leaf)
             return bits ^ mine
@@ -515,15 +571,3 @@ cdef inline int64_t bitmap_reserve(Bitmap* self, uint64_t offset) noexcept nogil
     if claims & 1 or load_acquire(&self.claim) != claims:  # C1
         return BUSY
     return LIVE
-
-
-cdef inline int64_t bitmap_live(Bitmap* self, uint64_t leaf, uint32_t* live, uint32_t* resting) noexcept nogil:
-    """The live and the resting ids of a leaf at one instant, without what a bulk claim may yet give back; or BUSY."""
-    cdef uint64_t claims = load_acquire(&self.claim)  # C1
-    cdef uint64_t rest = load_acquire(&self.rest)  # R1
-    cdef uint64_t now = load_acquire(&self.leaves[leaf])  # L1
-    resting[0] = resting_bits(self, leaf) if rest else 0
-    if (claims | rest) & 1 or load_acquire(&self.rest) != rest or load_acquire(&self.claim) != claims:  # R1, C1
-        return BUSY
-    live[0] = <uint32_t> now & ~(fixed_bits(self, leaf) | resting[0])
-    return 0

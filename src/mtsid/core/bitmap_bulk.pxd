@@ -54,6 +54,7 @@ cdef inline uint32_t run_of_bits(uint32_t* ids, uint64_t length, uint64_t* taken
 
 cdef inline void roll_back(Bitmap* self, uint32_t* ids, uint64_t length) noexcept nogil:
     """Give back what this claim took. `claim` is odd, so nobody else can have released one of them."""
+    store_relaxed(&self.rolled_back, load_relaxed(&self.rolled_back) + length)
     cdef uint64_t i = 0
     cdef uint64_t taken
     cdef uint32_t bits

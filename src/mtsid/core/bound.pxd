@@ -27,7 +27,7 @@ from mtsid.core.bitmap cimport (
     release_bits,
     resting_bits,
 )
-from mtsid.core.quarantine cimport flip_resting, rest_end
+from mtsid.core.quarantine cimport count_others, flip_resting, rest_end
 from mtsid.core.timetable cimport NO_ENTRY, timetable_find
 
 
@@ -62,6 +62,7 @@ cdef inline void shut(Bitmap* self, uint64_t leaf, uint32_t bits) noexcept nogil
         if found == now:
             break
         now = found
+    count_others(self, 1)
     bits &= ~<uint32_t> now
     if bits:
         flip_resting(self, leaf, bits)
@@ -76,6 +77,7 @@ cdef inline uint64_t unshut(Bitmap* self, uint64_t leaf, uint32_t bits) noexcept
             free |= left & (0 - left)
         left &= left - 1
     if free:
+        count_others(self, count_bits(free))
         release_bits(self, leaf, free, True, NO_LEASE)
         flip_resting(self, leaf, free)
     return count_bits(free)

@@ -16,6 +16,7 @@ from mtsid.core.arguments cimport as_integer, as_range, shown
 from mtsid.core.atomic cimport load_acquire, load_relaxed, thread_yield, word
 from mtsid.core.bitmap cimport (
     BUSY,
+    FIRST_VERSION,
     beyond_bits,
     bitmap_close,
     bitmap_exclude,
@@ -26,6 +27,7 @@ from mtsid.core.bitmap cimport (
     fixed_bits,
     is_full,
     lowest_bit32,
+    note_live,
     resting_bits,
 )
 from mtsid.core.bound cimport bound_move, capacity_below
@@ -41,6 +43,7 @@ from mtsid.core.timetable cimport (
 )
 from mtsid.core.waiting cimport WaitSet, clock_now
 
+from mtsid.core.stats import AllocatorStats
 from mtsid.errors import AuditError
 
 
@@ -186,6 +189,7 @@ cdef class IdRange:
         for leaf in range(self.bits.leaf_count):
             self.look(leaf, &live, &resting)
             total += count_bits(live)
+        note_live(&self.bits, total)
         return total
 
     def state(self, id) -> str:
@@ -257,6 +261,33 @@ cdef class IdRange:
             self.look(leaf, &live, &resting)
             total += 32 - count_bits(live | resting | fixed_bits(&self.bits, leaf))
         return total
+
+    def stats(self):
+        """What there is and what there was, as `AllocatorStats`: its fields say what each number is, and how exact."""
+        cdef uint64_t leaf, released
+        cdef uint64_t versions = 0
+        live = len(self)
+        available = self.available
+        for leaf in range(self.bits.leaf_count):
+            versions += load_acquire(&self.bits.leaves[leaf]) >> 32
+        quarantined = load_acquire(&self.bits.rested)
+        released = (
+            versions - self.bits.leaf_count * FIRST_VERSION + (load_acquire(&self.bits.rounds) << 32)
+            - load_acquire(&self.bits.others) - load_acquire(&self.bits.rolled_back)
+        )
+        return AllocatorStats(
+            capacity=load_acquire(&self.bits.capacity),
+            live=live,
+            quarantined=quarantined,
+            available=available,
+            waiting=load_acquire(&self.waiting.count),
+            high_water=load_acquire(&self.bits.high_water),
+            acquired=released + live + quarantined,
+            released=released,
+            exhausted=load_acquire(&self.bits.exhausted),
+            refused=load_acquire(&self.bits.refused),
+            stale=load_acquire(&self.bits.stale),
+        )
 
     def __repr__(self) -> str:
         return (

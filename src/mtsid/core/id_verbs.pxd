@@ -29,6 +29,7 @@ cdef class IdVerbs(IdRange):
     cdef int64_t free_again(self, int64_t offset, int64_t code, uint64_t epoch) except? -1
     cdef object give_out(self, int64_t offset)
     cdef int64_t wait_for_id(self, double seconds, Seen* seen, uint64_t* epoch) except -1
+    cdef void count_exhausted(self, Seen* seen) noexcept nogil
     cdef int step_out(self, Waiter waiter, int64_t offset) except -1
     cdef object try_for(self, Waiter waiter)
     cdef object exhausted(self, Seen* seen)

@@ -19,7 +19,7 @@ from cpython.ref cimport Py_DECREF
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from mtsid.core.arguments cimport as_integer, as_seconds, as_timeout, shown
-from mtsid.core.atomic cimport fence_seq_cst, load_acquire, load_relaxed, store_release, thread_yield
+from mtsid.core.atomic cimport add_seq_cst, fence_seq_cst, load_acquire, load_relaxed, store_release, thread_yield
 from mtsid.core.bitmap cimport (
     BEYOND,
     BUSY,
@@ -27,11 +27,13 @@ from mtsid.core.bitmap cimport (
     LIVE,
     NO_LEASE,
     NOT_LIVE,
+    STALE,
     Seen,
     bitmap_acquire,
     bitmap_holds,
     bitmap_release,
     bitmap_reserve,
+    note_live,
     seldom,
 )
 from mtsid.core.id_range cimport IdRange
@@ -75,6 +77,7 @@ cdef class IdVerbs(IdRange):
             if offset == BUSY:
                 thread_yield()
             elif offset < 0 and (seen.earliest == NEVER or seen.earliest > clock_now()):
+                self.count_exhausted(&seen)
                 return EXHAUSTED
         return offset + self.first
 
@@ -82,6 +85,7 @@ cdef class IdVerbs(IdRange):
         cdef int64_t offset = <int64_t> id - self.first
         cdef int64_t code
         if not bitmap_holds(&self.bits, offset):
+            add_seq_cst(&self.bits.refused, 1)
             return NOT_LIVE
         if load_acquire(&self.bits.under_gil):  # G1
             self.leave_gil()
@@ -90,8 +94,10 @@ cdef class IdVerbs(IdRange):
             thread_yield()
             code = bitmap_release(&self.bits, offset)
         if code == BEYOND or code != 0 and load_acquire(&self.bits.rest):  # R1
-            return self.attached_free(offset)
-        if code == 0 and self.waiting.needed():
+            code = self.attached_free(offset)
+        if code != 0:
+            add_seq_cst(&self.bits.refused, 1)
+        elif self.waiting.needed():
             self.wake_one()
         return code
 
@@ -239,8 +245,13 @@ cdef class IdVerbs(IdRange):
             finally:
                 self.step_out(waiter, offset)
         if offset < 0:
+            self.count_exhausted(seen)
             raise self.exhausted(seen)
         return offset
+
+    cdef void count_exhausted(self, Seen* seen) noexcept nogil:
+        add_seq_cst(&self.bits.exhausted, 1)
+        note_live(&self.bits, seen.capacity - seen.quarantined)
 
     @cython.final
     cdef int step_out(self, Waiter waiter, int64_t offset) except -1:
@@ -266,6 +277,7 @@ cdef class IdVerbs(IdRange):
             return self.give_out(offset)
         if waiter is not None:
             waiter.alarm = seen.earliest
+        note_live(&self.bits, seen.capacity - seen.quarantined)
         return self.exhausted(&seen)
 
     async def acquire_async(self, timeout=None) -> int:
@@ -299,6 +311,7 @@ cdef class IdVerbs(IdRange):
             finally:
                 self.step_out(waiter, EXHAUSTED if isinstance(outcome, Exhausted) else <int64_t> outcome - self.first)
         if isinstance(outcome, Exhausted):
+            add_seq_cst(&self.bits.exhausted, 1)
             raise outcome
         return outcome
 
@@ -321,10 +334,13 @@ cdef class IdVerbs(IdRange):
         if bitmap_holds(&self.bits, offset):
             if self.free(offset) == 0:
                 return
+            add_seq_cst(&self.bits.refused, 1)
             raise NotInUse(
                 f"id {shown(id)} is not live: it was released already, or never acquired", id=offset + self.first
             )
-        raise self.foreign(id)
+        refusal = self.foreign(id)
+        add_seq_cst(&self.bits.refused, 1)
+        raise refusal
 
     @cython.final
     cdef object foreign(self, object id):
@@ -367,7 +383,9 @@ cdef class IdVerbs(IdRange):
         cdef int64_t code = lease_release(&self.bits, offset, epoch)
         if code != 0:
             code = self.free_again(offset, code, epoch)
-        if code == 0 and self.waiting.needed():
+        if code != 0:
+            add_seq_cst(&self.bits.stale if code == STALE else &self.bits.refused, 1)
+        elif self.waiting.needed():
             self.waiting.wake(1)
         return code
 

@@ -65,8 +65,13 @@ cdef enum:
 cdef inline void rest_end(Bitmap* self) noexcept nogil:
     """The end of a step: what others may read of the timetable, then `rest`."""
     store_relaxed(&self.quarantined, self.table.length - self.beyond)
+    store_relaxed(&self.rested, self.table.length)
     store_relaxed(&self.earliest, timetable_due(&self.table))
     claim_end(&self.rest)  # R0
+
+
+cdef inline void count_others(Bitmap* self, int64_t count) noexcept nogil:
+    store_relaxed(&self.others, load_relaxed(&self.others) + <uint64_t> count)
 
 
 cdef inline void flip_resting(Bitmap* self, uint64_t leaf, uint32_t bits) noexcept nogil:
@@ -81,6 +86,7 @@ cdef inline void wake(Bitmap* self, uint32_t number) noexcept nogil:
     cdef uint32_t bit = <uint32_t> 1 << (offset & 31)
     if beyond_bits(self, leaf) & bit:
         self.beyond -= 1  # it keeps both bits: nobody gets it
+        count_others(self, -1)
     else:
         release_bits(self, leaf, bit, True, NO_LEASE)
         flip_resting(self, leaf, bit)
@@ -125,6 +131,7 @@ cdef inline int64_t quarantine_put(Bitmap* self, uint64_t offset, uint64_t due) 
                 break
             found = exchange(self, &self.leaves[leaf], now, now + (<uint64_t> 1 << 32))
             if found == now:
+                count_others(self, 1)
                 flip_resting(self, leaf, bit)
                 timetable_add(&self.table, <uint32_t> offset, due)
                 self.beyond += (beyond_bits(self, leaf) & bit) != 0
@@ -142,6 +149,7 @@ cdef inline void retire(Bitmap* self, uint64_t leaf, uint32_t bits) noexcept nog
     while found != now:
         now = found
         found = exchange(self, &self.leaves[leaf], now, now + (<uint64_t> 1 << 32))
+    count_others(self, 1 - <int64_t> count_bits(bits))
     flip_resting(self, leaf, bits)
 
 
@@ -221,7 +229,9 @@ cdef inline int64_t bitmap_reset(Bitmap* self, uint64_t* leaf, uint32_t* ids, ui
             number = timetable_find(&self.table, <uint32_t> (leaf[0] << 5 | lowest_bit32(resting)))
             if number != NO_ENTRY:
                 timetable_remove(&self.table, number)
-                self.beyond -= (beyond & resting & (0 - resting)) != 0
+                if beyond & resting & (0 - resting):
+                    self.beyond -= 1
+                    count_others(self, -1)
             resting &= resting - 1
         while live:
             ids[got] = <uint32_t> (leaf[0] << 5 | lowest_bit32(live))

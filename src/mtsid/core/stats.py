@@ -1,0 +1,38 @@
+"""What an allocator has counted."""
+
+from typing import NamedTuple
+
+__all__ = ["AllocatorStats"]
+
+
+class AllocatorStats(NamedTuple):
+    """What `Allocator.stats` returns. `acquired == released + live + quarantined`, by construction.
+
+    Nothing is counted on the way of an `acquire` or a `release` that succeeds: their numbers are read off the bitmap,
+    in one pass. So all of it is exact when no other thread is at work; beside others each is one of about that time.
+    """
+
+    #: Ids up to the bound, less the excluded ones.
+    capacity: int
+    #: Ids that somebody has.
+    live: int
+    #: Ids that rest.
+    quarantined: int
+    #: Ids that may be handed out now.
+    available: int
+    #: Threads and coroutines that stand in line for an id.
+    waiting: int
+    #: The most live ids that were *seen* at once, never more than there were. Seen by every `Exhausted`, `stats`, `len`
+    #: and `reset`, and once in each round of a cyclic cursor over 32 ids or more. So it is exact once the allocator was
+    #: exhausted; a peak that was over before anybody looked is missed.
+    high_water: int
+    #: Ids taken, by whatever verb, since the allocator was made.
+    acquired: int
+    #: Ids given back, by whatever verb, and those whose quarantine is over.
+    released: int
+    #: Calls that ended with `Exhausted`.
+    exhausted: int
+    #: Releases refused because the id was not live: double and foreign ones. A bulk call counts each id.
+    refused: int
+    #: Leases whose exit found them stale.
+    stale: int
