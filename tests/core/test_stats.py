@@ -67,9 +67,9 @@ def test_what_is_beyond_the_bound_is_counted_too() -> None:
 def test_what_failed_is_counted_and_takes_nothing() -> None:
     ids = Allocator(1, 40)
     ids.acquire_many(30)
-    for call in (lambda: ids.acquire_many(11), lambda: ids.acquire_many(41)):
+    for n in (11, 41):
         with pytest.raises(Exhausted):
-            call()
+            ids.acquire_many(n)
     ids.acquire_many(10)
     with pytest.raises(Exhausted):
         ids.acquire(0.001)  # one call, however often it looked
