@@ -328,10 +328,10 @@ MUTANTS = (
         ALLOCATOR,
         """\
                     self.waiting.enter(waiter)
-                    offset = self.take(seen) if epoch == NULL else self.take_leased(seen, epoch)
+                    offset = take(self, seen) if epoch == NULL else self.take_leased(seen, epoch)
 """,
         """\
-                    offset = self.take(seen) if epoch == NULL else self.take_leased(seen, epoch)
+                    offset = take(self, seen) if epoch == NULL else self.take_leased(seen, epoch)
                     self.waiting.enter(waiter)
 """,
         scenario="acquire waits | release",
@@ -468,13 +468,13 @@ MUTANTS = (
         "an id leaked when there is no memory for its number",
         ALLOCATOR,
         """\
-        if id == NULL:
-            self.free(offset)
-            raise MemoryError()
+    if id == NULL:
+        self.free(offset)
+        raise MemoryError()
 """,
         """\
-        if id == NULL:
-            raise MemoryError()
+    if id == NULL:
+        raise MemoryError()
 """,
         test="tests/core/test_no_memory.py",
     ),

@@ -26,9 +26,9 @@ COUNTERS = """    if FIRST_VERSION:
         for i in range(self.leaf_count):
             store_relaxed(&self.leaves[i], load_relaxed(&self.leaves[i]) | FIRST_VERSION << 32)
 """
-UNPARKING = """    if scheduled():
-        schedule_unpark(<void*> waiter)
-        return 0
+UNPARKING = """        if scheduled():
+            schedule_unpark(<void*> self)
+            return True
 """
 
 
@@ -45,12 +45,12 @@ def strip(source: Path) -> int:
     header.write_text(text.replace(COUNTERS, ""), "utf-8")
     waiting = core / "waiting.pyx"
     text = waiting.read_text("utf-8")
-    for piece, rest in ((PARKING, ""), (UNPARKING, "")):
+    for piece in (PARKING, UNPARKING):
         if text.count(piece) != 1:
             raise RuntimeError(
                 "waiting.pyx has changed where it asks the scheduler: bring schedules/residue.py up to date"
             )
-        text = text.replace(piece, rest)
+        text = text.replace(piece, "")
         points += 1
     waiting.write_text(text, "utf-8")
     return points

@@ -115,13 +115,3 @@ def test_a_peak_that_nobody_saw_is_missed_and_one_that_somebody_saw_is_not() -> 
     len(ids)
     ids.release_many(many)
     assert balanced(ids).high_water == 30
-
-
-def test_a_cyclic_cursor_looks_once_a_round() -> None:
-    ids = Allocator(1, 64)
-    ids.acquire_many(40)
-    ids.release(40)
-    for _ in range(70):
-        ids.release(ids.acquire())
-    ids.release_many(range(1, 40))
-    assert balanced(ids).high_water == 40

@@ -282,35 +282,11 @@ cdef inline bint see_rest(Bitmap* self, Seen* seen) noexcept nogil:
     return load_acquire(&self.rest) == rest
 
 
-cdef inline int64_t bitmap_live(Bitmap* self, uint64_t leaf, uint32_t* live, uint32_t* resting) noexcept nogil:
-    """The live and the resting ids of a leaf at one instant, without what a bulk claim may yet give back; or BUSY."""
-    cdef uint64_t claims = load_acquire(&self.claim)  # C1
-    cdef uint64_t rest = load_acquire(&self.rest)  # R1
-    cdef uint64_t now = load_acquire(&self.leaves[leaf])  # L1
-    resting[0] = resting_bits(self, leaf) if rest else 0
-    if (claims | rest) & 1 or load_acquire(&self.rest) != rest or load_acquire(&self.claim) != claims:  # R1, C1
-        return BUSY
-    live[0] = <uint32_t> now & ~(fixed_bits(self, leaf) | resting[0])
-    return 0
-
-
 cdef inline void note_live(Bitmap* self, uint64_t live) noexcept nogil:
     """So many were live at once."""
     cdef uint64_t most = load_relaxed(&self.high_water)
     while live > most and cas_seq_cst(&self.high_water, most, live) != most:
         most = load_relaxed(&self.high_water)
-
-
-cdef inline void look_for_high_water(Bitmap* self) noexcept nogil:
-    """Count those that are live, unless something is half done just now."""
-    cdef uint64_t leaf
-    cdef uint64_t total = 0
-    cdef uint32_t live, resting
-    for leaf in range(self.leaf_count):
-        if bitmap_live(self, leaf, &live, &resting) == BUSY:
-            return
-        total += count_bits(live)
-    note_live(self, total)
 
 
 # Hints --------------------------------------------------------------------------------------------------------------
@@ -483,27 +459,19 @@ cdef inline int64_t search_or_certify(Bitmap* self, Seen* seen) noexcept nogil:
 cdef inline int64_t bitmap_acquire(Bitmap* self, Seen* seen) noexcept nogil:
     """An offset that is now the caller's; EXHAUSTED, with what was `seen` then; or BUSY."""
     cdef Cursor* cursor
-    cdef uint64_t start
     cdef int64_t offset
     if self.leaf_count == 0:  # never opened: a subclass that did not call __init__
         seen.quarantined = seen.capacity = 0
         seen.earliest = NEVER
         return EXHAUSTED
     cursor = my_cursor(self)
-    if self.lowest:
-        offset = search(self, 0)
-        if offset < 0:
-            offset = search_or_certify(self, seen)
-        return offset
-    start = load_relaxed(&cursor.next)
-    offset = search(self, start)
+    offset = search(self, 0 if self.lowest else load_relaxed(&cursor.next))
     if offset < 0:
         offset = search_or_certify(self, seen)
         if offset < 0:
             return offset
-    store_relaxed(&cursor.next, <uint64_t> offset + 1 if <uint64_t> offset + 1 < self.size else 0)
-    if seldom(start == 0 or <uint64_t> offset < start) and self.size >= 32:  # once a round
-        look_for_high_water(self)
+    if not self.lowest:
+        store_relaxed(&cursor.next, <uint64_t> offset + 1 if <uint64_t> offset + 1 < self.size else 0)
     return offset
 
 
@@ -542,7 +510,7 @@ cdef inline int64_t release_bits(
         after = (now ^ mine) + (<uint64_t> (1 if mine & (mine - 1) == 0 else count_bits(mine)) << 32)
         found = exchange(self, &self.leaves[leaf], now, after)
         if found == now:
-            if seldom(after >> 32 < now >> 32):
+            if seldom(after < now):  # the version went round
                 add_seq_cst(&self.rounds, 1)
             if <uint32_t> now == ALL32:
                 hint_open(self, leaf)
@@ -571,3 +539,15 @@ cdef inline int64_t bitmap_reserve(Bitmap* self, uint64_t offset) noexcept nogil
     if claims & 1 or load_acquire(&self.claim) != claims:  # C1
         return BUSY
     return LIVE
+
+
+cdef inline int64_t bitmap_live(Bitmap* self, uint64_t leaf, uint32_t* live, uint32_t* resting) noexcept nogil:
+    """The live and the resting ids of a leaf at one instant, without what a bulk claim may yet give back; or BUSY."""
+    cdef uint64_t claims = load_acquire(&self.claim)  # C1
+    cdef uint64_t rest = load_acquire(&self.rest)  # R1
+    cdef uint64_t now = load_acquire(&self.leaves[leaf])  # L1
+    resting[0] = resting_bits(self, leaf) if rest else 0
+    if (claims | rest) & 1 or load_acquire(&self.rest) != rest or load_acquire(&self.claim) != claims:  # R1, C1
+        return BUSY
+    live[0] = <uint32_t> now & ~(fixed_bits(self, leaf) | resting[0])
+    return 0

@@ -23,11 +23,9 @@ cdef class IdVerbs(IdRange):
     cdef void wake_one(self) noexcept with gil
     cdef void attached_end_rests(self) noexcept with gil
     cdef int64_t attached_free(self, int64_t offset) noexcept with gil
-    cdef int64_t take(self, Seen* seen) except? -1
     cdef int64_t take_again(self, int64_t offset, Seen* seen) except? -1
     cdef int64_t free(self, int64_t offset) except? -1
     cdef int64_t free_again(self, int64_t offset, int64_t code, uint64_t epoch) except? -1
-    cdef object give_out(self, int64_t offset)
     cdef int64_t wait_for_id(self, double seconds, Seen* seen, uint64_t* epoch) except -1
     cdef void count_exhausted(self, Seen* seen) noexcept nogil
     cdef int step_out(self, Waiter waiter, int64_t offset) except -1

@@ -59,6 +59,28 @@ cdef uint64_t due_in(double seconds):
     return clock_now() + <uint64_t> (seconds * 1e9) if seconds < 1e9 else NEVER  # 30 years are for ever
 
 
+# Functions, since the compiler puts those in line more readily than methods.
+
+cdef inline int64_t take(IdVerbs self, Seen* seen) except? -1:
+    """An offset, or EXHAUSTED with what was `seen` then."""
+    cdef int64_t offset
+    if seldom(load_relaxed(&self.bits.earliest) != NEVER):
+        self.end_rests()
+    offset = bitmap_acquire(&self.bits, seen)
+    return self.take_again(offset, seen) if seldom(offset < 0) else offset
+
+
+cdef inline object give_out(IdVerbs self, int64_t offset):
+    """The id as a Python int. Without memory for one it is free again: no error path keeps an id."""
+    cdef PyObject* id = new_int(offset + self.first)
+    if id == NULL:
+        self.free(offset)
+        raise MemoryError()
+    result = <object> id
+    Py_DECREF(result)
+    return result
+
+
 @cython.no_gc_clear  # as IdRange
 cdef class IdVerbs(IdRange):
     """What an allocator does with one id; see `mtsid.Allocator`. Not for use by itself."""
@@ -141,30 +163,10 @@ cdef class IdVerbs(IdRange):
         """
         cdef double seconds = as_timeout(timeout)
         cdef Seen seen
-        cdef int64_t offset = self.take(&seen)
+        cdef int64_t offset = take(self, &seen)
         if offset < 0:
             offset = self.wait_for_id(seconds, &seen, NULL)
-        return self.give_out(offset)
-
-    @cython.final
-    cdef object give_out(self, int64_t offset):
-        """The id as a Python int. Without memory for one it is free again: no error path keeps an id."""
-        cdef PyObject* id = new_int(offset + self.first)
-        if id == NULL:
-            self.free(offset)
-            raise MemoryError()
-        result = <object> id
-        Py_DECREF(result)
-        return result
-
-    @cython.final
-    cdef int64_t take(self, Seen* seen) except? -1:
-        """An offset, or EXHAUSTED with what was `seen` then."""
-        cdef int64_t offset
-        if seldom(load_relaxed(&self.bits.earliest) != NEVER):
-            self.end_rests()
-        offset = bitmap_acquire(&self.bits, seen)
-        return self.take_again(offset, seen) if seldom(offset < 0) else offset
+        return give_out(self, offset)
 
     @cython.final
     cdef int64_t take_again(self, int64_t offset, Seen* seen) except? -1:
@@ -238,7 +240,7 @@ cdef class IdVerbs(IdRange):
             try:
                 while True:
                     self.waiting.enter(waiter)
-                    offset = self.take(seen) if epoch == NULL else self.take_leased(seen, epoch)
+                    offset = take(self, seen) if epoch == NULL else self.take_leased(seen, epoch)
                     waiter.alarm = seen.earliest
                     if offset >= 0 or not self.waiting.sleep(waiter, deadline):
                         break
@@ -272,9 +274,9 @@ cdef class IdVerbs(IdRange):
     cdef object try_for(self, Waiter waiter):
         """A free id; or the exception that says that there is none, not raised, and when the waiter is to look again."""
         cdef Seen seen
-        cdef int64_t offset = self.take(&seen)
+        cdef int64_t offset = take(self, &seen)
         if offset >= 0:
-            return self.give_out(offset)
+            return give_out(self, offset)
         if waiter is not None:
             waiter.alarm = seen.earliest
         note_live(&self.bits, seen.capacity - seen.quarantined)

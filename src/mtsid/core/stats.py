@@ -22,9 +22,8 @@ class AllocatorStats(NamedTuple):
     available: int
     #: Threads and coroutines that stand in line for an id.
     waiting: int
-    #: The most live ids that were *seen* at once, never more than there were. Seen by every `Exhausted`, `stats`, `len`
-    #: and `reset`, and once in each round of a cyclic cursor over 32 ids or more. So it is exact once the allocator was
-    #: exhausted; a peak that was over before anybody looked is missed.
+    #: The most live ids that were *seen* at once, never more than there were: by each `Exhausted`, `stats`, `len` and
+    #: `reset`. So it is exact once the allocator was exhausted; a peak that was over before anybody looked is missed.
     high_water: int
     #: Ids taken, by whatever verb, since the allocator was made.
     acquired: int
