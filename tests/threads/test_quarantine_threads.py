@@ -289,3 +289,19 @@ ids.release(1)
 ids.acquire(None)
 """
     )
+
+
+@THREADS
+def test_the_timetable_grows_under_all_of_them(threads: int, run_threads: Threads) -> None:
+    """Each thread puts some to rest: the first ones of all, and the table has to grow again and again."""
+    for _ in range(10):
+        ids = Allocator(1, 4000)
+        shares = [ids.acquire_many(4000 // threads).tolist() for _ in range(threads)]
+
+        def work(mine: list[int], ids: Allocator = ids) -> None:
+            for id in mine:
+                ids.quarantine(id, 1000 + id)
+
+        run_threads(*[lambda mine=mine, work=work: work(mine) for mine in shares])
+        ids._check()
+        assert ids.stats().quarantined == 4000 // threads * threads

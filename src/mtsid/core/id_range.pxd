@@ -12,7 +12,7 @@ cdef class IdRange:
     cdef int64_t first          # the id at offset 0
 
     cdef int end_rests(self) except -1
-    cdef int make_room(self) except -1
+    cdef int make_room(self, uint64_t room) except -1
     cdef int64_t last(self) noexcept
     cdef int64_t offset_of(self, object id) except? -1
     cdef object outside(self, object id)

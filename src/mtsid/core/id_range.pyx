@@ -102,11 +102,11 @@ cdef class IdRange:
             self.waiting.wake(total)
         return 0
 
-    cdef int make_room(self) except -1:
-        """For twice as many resting ids. Nothing is allocated inside a step."""
+    cdef int make_room(self, uint64_t room) except -1:
+        """For more than so many resting ids. Nothing is allocated inside a step."""
         cdef Timetable table
         cdef word* resting
-        if not timetable_make(&table, &self.bits.table):
+        if not timetable_make(&table, room):
             raise MemoryError("no memory for more quarantined ids")
         resting = <word*> calloc((self.bits.leaf_count + 1) >> 1, sizeof(word))
         if resting == NULL:
@@ -151,7 +151,7 @@ cdef class IdRange:
         if capacity_below(&self.bits, bound) == 0:
             raise ValueError(f"every id up to {shown(last)} is excluded: none is left to hand out")
         if load_acquire(&self.bits.resting) == 0:  # P1
-            self.make_room()
+            self.make_room(0)
         while freed == BUSY:
             freed = bound_move(&self.bits, bound)
             if freed == BUSY:

@@ -414,13 +414,14 @@ cdef class IdVerbs(IdRange):
         cdef int64_t offset = as_integer(id, "an id") - self.first
         cdef double length = as_seconds(seconds, "seconds")
         cdef uint64_t due = due_in(length)
+        cdef uint64_t room = 0
         cdef int64_t code = BUSY
         if not bitmap_holds(&self.bits, offset):
             raise self.foreign(id)
         while code == BUSY or code == NO_ROOM:
-            code = quarantine_put(&self.bits, offset, due)
+            code = quarantine_put(&self.bits, offset, due, &room)
             if code == NO_ROOM:
-                self.make_room()
+                self.make_room(room)
             elif code == BUSY:
                 with nogil:
                     thread_yield()

@@ -113,8 +113,11 @@ cdef inline bint quarantine_install(Bitmap* self, Timetable* table, word** resti
     return True
 
 
-cdef inline int64_t quarantine_put(Bitmap* self, uint64_t offset, uint64_t due) noexcept nogil:
-    """0: it rests until then; NOT_LIVE or NO_ROOM: nothing changed; or BUSY. The bitmap holds the offset."""
+cdef inline int64_t quarantine_put(Bitmap* self, uint64_t offset, uint64_t due, uint64_t* room) noexcept nogil:
+    """0: it rests until then; NOT_LIVE, or NO_ROOM for more than `room`: nothing changed; or BUSY.
+
+    The offset is one that the bitmap holds.
+    """
     cdef uint64_t leaf = offset >> 5
     cdef uint32_t bit = <uint32_t> 1 << (offset & 31)
     cdef uint64_t now, found
@@ -123,6 +126,7 @@ cdef inline int64_t quarantine_put(Bitmap* self, uint64_t offset, uint64_t due) 
         return BUSY
     if self.table.length == self.table.room:
         code = NO_ROOM
+        room[0] = self.table.room
     elif not resting_bits(self, leaf) & bit:
         now = load_acquire(&self.leaves[leaf])  # L1
         while now & bit:

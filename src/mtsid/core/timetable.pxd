@@ -1,7 +1,7 @@
 """Which ids rest, and until when: a heap of instants and a hash table of ids over the same entries. Native code only.
 
-One caller at a time; quarantine.pxd sees to that. Nothing here allocates: memory is made by `timetable_make` for a
-table twice as large, which then takes the old one's place.
+One caller at a time; quarantine.pxd sees to that. What changes a table allocates nothing: when it is full,
+`timetable_make` makes a larger one, which then takes its place.
 
     entries   [due, offset, place in the heap, next in the bucket]      never move while they are in use
     heap      numbers of entries, the earliest on top                   binary, so add and remove cost O(log n)
@@ -57,11 +57,14 @@ cdef inline void put_in_bucket(Timetable* self, uint32_t number) noexcept nogil:
     bucket[0] = number
 
 
-cdef inline bint timetable_make(Timetable* self, Timetable* old) noexcept nogil:
-    """An empty table with room for twice as many as the old one has. False: no memory."""
+cdef inline bint timetable_make(Timetable* self, uint64_t room) noexcept nogil:
+    """An empty table with room for more than so many. False: no memory."""
     cdef uint64_t i
-    self.room = old.room * 2 if old.room else 64
-    self.shift = old.shift - 1 if old.room else 26
+    self.room = 64
+    self.shift = 26
+    while self.room <= room:
+        self.room *= 2
+        self.shift -= 1
     self.length = 0
     self.unused = NO_ENTRY
     self.entries = <Entry*> malloc(self.room * (sizeof(Entry) + 2 * sizeof(uint32_t)))
