@@ -44,7 +44,8 @@ from mtsid.core.quarantine cimport bitmap_reset
 
 import mtsid
 from mtsid import v40
-from mtsid.core.waiting import Waiter, WaitSet
+from mtsid.core.lease import Lease
+from mtsid.core.waiting import Knock, LoopWaiter, Waiter, WaitSet
 
 cdef extern from "objects.h":
     int tell_of "stress_tell_of"(PyTypeObject* type) except -1
@@ -214,7 +215,7 @@ cdef inline void take_this(Job* job) noexcept nogil:
         took(job, offset)
     else:
         job.refused += 1
-        job.faults += code != LIVE
+        job.faults += code != LIVE and (job.ids == NULL or code != NOT_LIVE)  # an allocator's bound may have moved
 
 
 cdef inline void give_one(Job* job) noexcept nogil:
@@ -433,6 +434,7 @@ cdef class Parcel:
 
 
 for kind in (
-    mtsid.Allocator, mtsid.Message, mtsid.MessageQueue, v40.Allocator, v40.MessageQueue, Waiter, WaitSet, Desk, Parcel
+    mtsid.Allocator, mtsid.Message, mtsid.MessageQueue, v40.Allocator, v40.MessageQueue, Waiter, LoopWaiter, Knock, WaitSet,
+    Lease, Desk, Parcel
 ):
     tell_of(<PyTypeObject*> kind)

@@ -6,6 +6,7 @@ ThreadSanitizer sees not only the library's own memory, but whether one owner's 
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import os
 import random
@@ -128,6 +129,64 @@ def allocator(stress: Any, threads: int, rounds: int) -> int:
     done = together([*[partial(work, me) for me in range(1, threads + 1)], natives])
     ids._check()
     assert (len(ids), desk.signed()) == (0, 0)
+    return done
+
+
+def resting(stress: Any, threads: int, rounds: int) -> int:
+    """Quarantines, leases, a bound that moves, coroutines that wait, and stats, beside native threads."""
+    ids = mtsid.Allocator(0, 299)
+    desk = stress.Desk(300)
+
+    def sign(me: int, id: int) -> int:
+        place = np.array([id], np.uint32)
+        return int(desk.took(me, place) + desk.gives(me, place))
+
+    async def awaited(me: int) -> int:
+        id = await ids.acquire_async()
+        faults = sign(me, id)
+        ids.quarantine(id, 0.0001)
+        return faults
+
+    def work(me: int) -> int:
+        chance = random.Random(me)
+        faults = 0
+        for n in range(rounds):
+            what = chance.randrange(5)
+            try:
+                if what == 0:
+                    faults += sign(me, id := ids.acquire())
+                    ids.quarantine(id, seconds := chance.choice([0, 0.0002, None]))
+                    if seconds is None:  # else it may be another's by now
+                        assert ids.state(id) == "quarantined"
+                        if n % 3:
+                            ids.release(id)
+                elif what == 1:
+                    with ids.lease() as leased:
+                        faults += sign(me, leased)
+                elif what == 2 and n % 10 == 0:
+                    ids.resize(chance.randrange(200, 300))
+                elif what == 3 and n % 20 == 0:
+                    faults += asyncio.run(awaited(me))
+                else:
+                    faults += sign(me, id := ids.acquire(0.01))
+                    ids.release(id)
+            except (mtsid.Exhausted, mtsid.NotInUse):
+                continue
+            if n % 50 == 0:
+                _ = ids.stats()
+        assert not faults, f"{faults} faults"
+        return rounds
+
+    def natives() -> int:
+        operations, _, _, faults = stress.on_allocator(ids, desk, False, 2, 1001, rounds * 4, rounds)
+        assert not faults, f"{faults} faults"
+        return int(operations)
+
+    done = together([*[partial(work, me) for me in range(1, threads + 1)], natives])
+    ids._check()
+    ids.reset()
+    ids.resize(299)
+    assert (ids.available, desk.signed()) == (300, 0)
     return done
 
 
@@ -424,6 +483,7 @@ def run(stress: Any, scale: float) -> None:
     rounds = int(1200 * scale)
     scenarios: list[tuple[str, Callable[[int], int]]] = [
         ("Allocator: every verb, native threads beside", lambda n: allocator(stress, n, rounds)),
+        ("Allocator: quarantine, lease, resize, asyncio", lambda n: resting(stress, n, rounds // 4)),
         ("Allocator: few ids, waiting", lambda n: few_ids(stress, n, rounds)),
         ("Allocator: reset", lambda n: resets(stress, n, rounds)),
         ("MessageQueue(1): every verb", lambda n: traffic(stress, n, rounds // 2, 1, False)),

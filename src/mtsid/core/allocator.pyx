@@ -12,6 +12,7 @@ cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING
 from cpython.buffer cimport PyBUF_C_CONTIGUOUS, PyBuffer_Release, PyObject_GetBuffer
 from libc.stdint cimport int64_t, uint32_t, uint64_t
+from libc.stdlib cimport free, realloc
 
 from mtsid.core.arrays cimport get_numpy, new_array
 from mtsid.core.arguments cimport as_integer, as_offsets, as_timeout, has_duplicate, shown
@@ -238,37 +239,62 @@ cdef class Allocator(IdVerbs):
         """Release every id, as after a reconnection: the live ones, which are returned as a sorted array of uint32, and
         those in quarantine, which ends. Leases from before are stale.
 
-        Beside other threads: each id that was live when its turn came is released and returned, and once more if it was
-        taken again in time.
+        Beside other threads: each id that was live when its turn came is released and returned once.
         """
         cdef uint64_t leaf = 0
+        cdef uint64_t i
+        cdef uint64_t count = 0
+        cdef uint64_t more = 0
+        cdef uint64_t room
         cdef int64_t got
         cdef uint32_t* ids
+        cdef uint32_t* others = NULL
+        cdef uint32_t* larger
         cdef Py_buffer view
-        cdef int64_t i
-        arrays = []
-        while leaf < self.bits.leaf_count:
-            # Just as large as needed when no other thread is at work: then nothing can fail once ids are released. Where
-            # that is not enough, begin anew (invariant 3 of leases.pxd).
-            leaf = 0
-            array = new_array(self.count())
-            arrays.append(array)
-            PyObject_GetBuffer(array, &view, PyBUF_C_CONTIGUOUS)
-            ids = <uint32_t*> view.buf
-            # From here to the end no Python and no GIL given up. With the GIL nothing is ever found half done.
-            reset_begin(&self.bits)
+        # Just as large as needed when no other thread is at work: then nothing can fail once ids are released.
+        array = new_array(self.count())
+        PyObject_GetBuffer(array, &view, PyBUF_C_CONTIGUOUS)
+        ids = <uint32_t*> view.buf
+        # From here to the end no Python and no GIL given up. With the GIL nothing is ever found half done.
+        reset_begin(&self.bits)
+        got = BUSY
+        while got == BUSY:
             got = bitmap_reset(&self.bits, &leaf, ids, len(array))
-            while got == BUSY:
+            if got == BUSY:
                 thread_yield()
-                got = bitmap_reset(&self.bits, &leaf, ids, len(array))
-            reset_end(&self.bits)
-            for i in range(got):
-                ids[i] += <uint32_t> self.first
-            PyBuffer_Release(&view)
+        count = got
+        room = 0
+        while leaf < self.bits.leaf_count:
+            # Others have acquired meanwhile: what finds no room in the array goes here.
+            if room - more < 32:
+                room = 2 * room + 1024
+                larger = <uint32_t*> realloc(others, room * sizeof(uint32_t))
+                if larger == NULL:
+                    break
+                others = larger
+            got = bitmap_reset(&self.bits, &leaf, others + more, room - more)
+            if got == BUSY:
+                thread_yield()
+            else:
+                more += got
+        reset_end(&self.bits)
+        for i in range(count):
+            ids[i] += <uint32_t> self.first
+        PyBuffer_Release(&view)
+        try:
             if self.waiting.needed():
                 self.waiting.wake_all()
-            if got < len(array):
-                arrays[len(arrays) - 1] = array[:got]
-        if len(arrays) == 1:
-            return arrays[0]
-        return get_numpy().sort(get_numpy().concatenate(arrays)) if arrays else new_array(0)
+            if leaf < self.bits.leaf_count:
+                raise MemoryError("no memory for the ids that were live: so many were released, and the rest was not")
+            if count < len(array):
+                array = array[:count]
+            if more:
+                rest = new_array(more)
+                PyObject_GetBuffer(rest, &view, PyBUF_C_CONTIGUOUS)
+                for i in range(more):
+                    (<uint32_t*> view.buf)[i] = others[i] + <uint32_t> self.first
+                PyBuffer_Release(&view)
+                array = get_numpy().concatenate([array, rest])
+            return array
+        finally:
+            free(others)

@@ -14,8 +14,8 @@ Invariants
 2.  A reset counts itself before it frees anything. A release for a lease reads the leaf, then the count (E1), then
     exchanges the leaf: if no reset had begun, none has freed that use; if one begins now and frees it, the leaf's
     version changes, and the exchange fails. So it never frees another's use on the strength of an old lease.
-3.  A reset that finds more ids than it made room for ends and begins anew, from the first leaf: whatever was leased
-    before the last round is freed by it at the latest.
+3.  A reset keeps takers off from its first leaf to its last, so no lease is taken where it has been, to be stale and
+    never freed.
 
 Progress: to take for a lease waits while a reset is under way, and a reset while others take, an instant each. Only a
 thread that is attached to Python is in between, without a Python call, so with the GIL neither ever finds the other, and
