@@ -33,7 +33,7 @@ from mtsid.core.bitmap cimport (
     bitmap_reserve,
     count_bits,
 )
-from mtsid.core.atomic cimport thread_yield
+from mtsid.core.atomic cimport load_relaxed, thread_yield
 from mtsid.core.bitmap_bulk cimport (
     Releasing,
     bitmap_acquire_many,
@@ -398,7 +398,7 @@ def on_bitmap(uint64_t size, bint lowest, uint64_t occupied, int threads, long r
     for i in range(occupied):
         before += bitmap_holds(&bits, i) and bitmap_reserve(&bits, i) == 0
     operations, exhausted, refused, faults = run(
-        &bits, NULL, 0, desk.places, size - bits.excluded_count - before >= threads * HELD, threads, 1, rounds, seed
+        &bits, NULL, 0, desk.places, load_relaxed(&bits.capacity) - before >= threads * HELD, threads, 1, rounds, seed
     )
     # Only those that were taken before are live now, and a reset finds just them.
     reset = bitmap_reset(&bits, &leaf, left, size)

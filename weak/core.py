@@ -1,4 +1,4 @@
-"""The core's algorithms as threads of the model, line for line: bitmap*.pxd, quarantine.pxd, waiting.pyx.
+"""The core's algorithms as threads of the model, line for line: bitmap.pxd and its neighbours, waiting.pyx.
 
 Each method stands for the function that its decorator names, and performs the same atomic operations in the same order;
 `test_core.py` compares the list with the source, so a change there is noticed here. What differs, always so that the
@@ -9,6 +9,10 @@ model allows more:
     `under_gil` before it, and nobody touches hints; `spread` and the cursors, all relaxed, are left out.
 -   Where a program is not about R, nothing ever rested, and `rest` and what it guards are not looked at. Where it is, a
     word of resting bits stands for one leaf, and the timetable is a word a leaf, plain, that says whether it rests.
+-   No id is beyond the bound: `bound`, `capacity` and what stats count are left out. They are read and written as the
+    resting bits are, or only counted.
+-   Where a program is not about E, no release is a lease's. Where it is, nobody takes for a lease meanwhile, so `epoch`
+    is the count of resets alone; a lease is STALE as soon as one has begun.
 -   BUSY is a result: a caller that asks again begins anew.
 
 An order that a mutant weakens is a field of `Orders`, named after its function; the default is what the source says.
@@ -22,10 +26,23 @@ from typing import Any, TypeAlias, TypeVar
 
 from weak.program import CompareExchange, Fence, Fetch, Load, Operation, Order, Seen, Store, Value
 
-__all__ = ["BUSY", "EXHAUSTED", "FREE", "LIVE", "NOT_LIVE", "RESTS", "TRANSCRIBED", "VERSION", "Core", "Orders"]
+__all__ = [
+    "BUSY",
+    "EXHAUSTED",
+    "FREE",
+    "LIVE",
+    "NOT_LIVE",
+    "RESTS",
+    "STALE",
+    "TRANSCRIBED",
+    "VERSION",
+    "Core",
+    "Orders",
+]
 
 RELAXED, ACQUIRE, RELEASE, SEQ_CST = Order.RELAXED, Order.ACQUIRE, Order.RELEASE, Order.SEQ_CST
 BUSY, EXHAUSTED, LIVE, NOT_LIVE, FREE, RESTS = "BUSY", "EXHAUSTED", "LIVE", "NOT_LIVE", "FREE", "RESTS"
+STALE = "STALE"
 VERSION = 4  # one release in a leaf's version; below it the leaf's bits
 WIDTH = 2  # bits of a word of hints
 ALL = (1 << WIDTH) - 1
@@ -52,6 +69,7 @@ class Orders:
     certify_claim_first: Order = ACQUIRE  # C1
     certify_claim_last: Order = ACQUIRE  # C1
     release_look: Order = ACQUIRE  # L1
+    release_epoch: Order = ACQUIRE  # E1
     release_claim: Order = ACQUIRE  # C1
     release_exchange: Order = SEQ_CST  # L0
     reserve_look: Order = ACQUIRE  # L1
@@ -75,6 +93,7 @@ class Orders:
     quarantine_look: Order = ACQUIRE  # L1
     quarantine_claim: Order = ACQUIRE  # C1
     quarantine_exchange: Order = SEQ_CST  # L0
+    reset_count: Order = SEQ_CST  # E0
     hint_set: Order = SEQ_CST  # H0
     hint_look: Order = SEQ_CST  # the look at the leaf, or at the word below, behind H0
     hint_undo: Order = SEQ_CST
@@ -89,7 +108,7 @@ class Orders:
 
 @dataclass(frozen=True)
 class Core:
-    """A bitmap: `leaf0`, `leaf1`, ..., `claim`, `hint<level>.<word>`, `under_gil`; and `count`, of those who wait."""
+    """A bitmap: `leaf0`, ..., `claim`, `hint<level>.<word>`, `under_gil`, `epoch`; and `count`, of those who wait."""
 
     orders: Orders = Orders()
     leaves: int = 1
@@ -162,12 +181,18 @@ class Core:
             before = after
         return got
 
-    @transcribes("bitmap.pxd", "release_bits", "load_acquire load_acquire load_acquire resting_bits exchange hint_open")
-    def release(self, leaf: int, bit: int = 1, *, own_claim: bool = False) -> Steps:
-        """FREE: it is now; NOT_LIVE: nothing changed; or BUSY."""
+    @transcribes(
+        "bitmap.pxd", "release_bits",
+        "load_acquire load_acquire load_acquire load_acquire resting_bits exchange add_seq_cst hint_open",
+    )  # fmt: skip
+    @transcribes("leases.pxd", "lease_release", "release_bits")
+    def release(self, leaf: int, bit: int = 1, *, own_claim: bool = False, epoch: int | None = None) -> Steps:
+        """FREE: it is now; NOT_LIVE: nothing changed; STALE, for a lease of that epoch; or BUSY."""
         word = f"leaf{leaf}"
         now = yield Load(word, self.orders.release_look)  # L1
         while True:
+            if epoch is not None and (yield Load("epoch", self.orders.release_epoch)) != epoch:  # E1
+                return STALE
             if (now & bit) == 0:
                 return NOT_LIVE
             if not own_claim and (yield Load("claim", self.orders.release_claim)) & 1:  # C1
@@ -228,9 +253,9 @@ class Core:
         """Return the ids of a leaf that rest, as bits."""
         return (yield Load(f"resting{leaf}", self.orders.resting_look))
 
-    @transcribes("bitmap.pxd", "see_rest", "load_acquire load_acquire load_acquire load_acquire")
+    @transcribes("bitmap.pxd", "see_rest", "load_acquire load_acquire load_acquire load_acquire load_acquire")
     def see_rest(self) -> Steps:
-        """Return how many ids rest; or BUSY. When the first is due is read and written in the same way: left out."""
+        """Return how many ids rest; or BUSY. When the first is due, and of how many, is read likewise: left out."""
         rest = yield Load("rest", self.orders.counted_rest_first)  # R1
         if rest & 1:
             return BUSY
@@ -244,7 +269,7 @@ class Core:
         """Change an id's resting bit, in a step."""
         yield Store(f"resting{leaf}", (yield Load(f"resting{leaf}", RELAXED)) ^ bit, RELAXED)
 
-    @transcribes("quarantine.pxd", "rest_end", "store_relaxed store_relaxed claim_end")
+    @transcribes("quarantine.pxd", "rest_end", "store_relaxed store_relaxed store_relaxed claim_end")
     def rest_end(self) -> Steps:
         """End a step: what others may read of the timetable, then `rest`."""
         quarantined: Value = 0
@@ -279,7 +304,9 @@ class Core:
         return result
 
     @transcribes("quarantine.pxd", "wake", "release_bits flip_resting")
-    @transcribes("quarantine.pxd", "quarantine_release", "claim_try rest_end")
+    @transcribes(
+        "quarantine.pxd", "rest_release", "claim_try load_acquire resting_bits load_acquire resting_bits rest_end"
+    )
     def end_rest(self, leaf: int, bit: int = 1) -> Steps:
         """FREE: it rested, and is; NOT_LIVE: it does not rest; or BUSY."""
         if not (yield from self.claim_try("rest")):
@@ -292,6 +319,20 @@ class Core:
             result = FREE
         yield from self.rest_end()
         return result
+
+    # Leases ----------------------------------------------------------------------------------------------------------
+
+    @transcribes("leases.pxd", "reset_begin", "load_acquire cas_seq_cst load_acquire load_acquire")
+    def reset(self, leaf: int, bit: int = 1) -> Steps:
+        """Count the reset, then free the id: FREE, or NOT_LIVE; or BUSY. Nobody takes for a lease meanwhile."""
+        now = yield Load("epoch", ACQUIRE)
+        if (yield CompareExchange("epoch", now, now + 1, self.orders.reset_count)) != now:  # E0
+            return BUSY
+        if not (yield from self.claim_try()):
+            return BUSY
+        code = yield from self.release(leaf, bit, own_claim=True)
+        yield from self.claim_end()  # C0
+        return code
 
     # Bulk ------------------------------------------------------------------------------------------------------------
 
@@ -306,7 +347,7 @@ class Core:
         """End it."""
         yield Store(claim, (yield Load(claim, RELAXED)) + 1, self.orders.claim_end)  # C0, R0
 
-    @transcribes("bitmap_bulk.pxd", "roll_back", "release_bits")
+    @transcribes("bitmap_bulk.pxd", "roll_back", "store_relaxed load_relaxed release_bits")
     @transcribes(
         "bitmap_bulk.pxd", "bitmap_reserve_many", "claim_try load_acquire exchange roll_back claim_end claim_end"
     )
@@ -466,8 +507,8 @@ class Core:
 
     # Leaving the GIL -------------------------------------------------------------------------------------------------
 
-    @transcribes("allocator.pyx", "leave_gil", "store_release")
-    @transcribes("allocator.pyx", "acquire_id", "load_acquire leave_gil load_relaxed load_relaxed")
+    @transcribes("id_verbs.pyx", "leave_gil", "store_release")
+    @transcribes("id_verbs.pyx", "acquire_id", "load_acquire leave_gil load_relaxed load_relaxed")
     def go_native(self) -> Steps:
         """What a native caller does first. False: the GIL is held by another; such a run is left out.
 

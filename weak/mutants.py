@@ -142,6 +142,11 @@ MUTANTS = (
     Mutant("R", "counted_rest_last", RELAXED, BITS),
     Mutant("R", "quarantine_claim", RELAXED, BETWEEN),
     Mutant("R", "quarantine_exchange", ACQUIRE, BEHIND),
+    Mutant("E", "release_look", RELAXED),
+    Mutant(
+        "E", "release_epoch", RELAXED, "the load of the leaf before it acquires, and the exchange behind it releases"
+    ),
+    Mutant("E", "reset_count", RELAXED, "the exchange of the leaf behind it is a release"),
     Mutant("G", "flag_look", RELAXED),
     Mutant("G", "the flag cleared without the GIL", faults={"gil_to_clear": False}),
     Mutant(

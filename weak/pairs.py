@@ -531,6 +531,26 @@ def _rest_beside_bulk(core: Core) -> Program:
     return _program("an id put to rest, a claim rolled back", *threads, wrong=wrong, leaf1=1)
 
 
+# E0 -> E1: a lease of before a reset ----------------------------------------------------------------------------------
+
+
+def _lease_beside_reset(core: Core) -> Program:
+    """Id a is leased in epoch 0. A reset frees it, and the same thread reserves it: it must stay reserved."""
+
+    def reset() -> Steps:
+        freed = yield from core.reset(*A)
+        return freed, (yield from core.reserve(*A))
+
+    def wrong(outcome: Outcome) -> str:
+        ended, (freed, reserved) = outcome.results
+        return (
+            "a lease of before a reset frees another's id" if ended is FREE and (freed, reserved) == (FREE, A) else ""
+        )
+
+    threads = (lambda: core.release(*A, epoch=0), reset)
+    return _program("a lease that ends, beside a reset", *threads, wrong=wrong, leaf0=1)
+
+
 # G0 -> G1 -------------------------------------------------------------------------------------------------------------
 
 
@@ -627,6 +647,7 @@ PAIRS = (
     Pair("R", _end_beside_state, REST),
     Pair("R", _counted, REST),
     Pair("R", _rest_beside_bulk, REST_TWO_LEAVES),
+    Pair("E", _lease_beside_reset, ONE),
     Pair("G", _native_beside_gil, Core(full=3, flag=True)),
     Pair("G", _hand_over_to_native, Core(flag=True)),
 )
