@@ -51,6 +51,14 @@ def test_what_the_block_has_is_an_int(ids: Allocator) -> None:
         ids.reserve(id)
 
 
+@pytest.mark.parametrize("last", [2**31 - 1, 2**31, 2**32 - 1])
+def test_an_id_beyond_half_the_range_can_be_leased(last: int) -> None:
+    ids = Allocator(last, last)
+    with ids.lease() as id:
+        assert (id, id.id, ids.state(last)) == (last, last, "live")
+    assert len(ids) == 0
+
+
 def test_nothing_is_taken_before_the_block_is_entered(ids: Allocator) -> None:
     lease = ids.lease()
     assert len(ids) == 0

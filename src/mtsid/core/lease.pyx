@@ -28,7 +28,7 @@ cdef enum:
 class LeasedId(int):
     """The id of a lease: an `int`, with what the lease has besides."""
 
-    def __new__(cls, int id, Lease lease):
+    def __new__(cls, int64_t id, Lease lease):
         self = int.__new__(cls, id)
         self.lease = lease
         return self
