@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from fuzz.source import Outcome, Session, Source
-from mtsid import Exhausted, InUse, NotInUse
+from mtsid import Exhausted, InUse, NotInUse, Stale
 
 __all__ = ["AllocatorSession"]
 
@@ -48,6 +48,9 @@ class AllocatorSession(Session):
         "look",
         "reset",
         "refuse",
+        "quarantine",
+        "lease",
+        "resize",
     )
 
     def __init__(
@@ -65,16 +68,31 @@ class AllocatorSession(Session):
         if not modelled:
             options["defect"] = ("double-release", "racy-claim", "unchecked-wrap")[source.below(3)]
         self.ids = self.call(kind, self.first, self.first + self.size - 1, **options).returned()
-        self.all = set(range(self.first, self.first + self.size)) - excluded
+        self.built = set(range(self.first, self.first + self.size)) - excluded
+        self.all = self.built  # those up to the bound
         self.live: set[int] = set()
+        self.resting: set[int] = set()  # until they are released: time is for the tests
         self.cursor = self.first
 
     # The model --------------------------------------------------------------------------------------------------------
 
+    @property
+    def free(self) -> set[int]:
+        return self.all - self.live - self.resting
+
+    @property
+    def used(self) -> set[int]:
+        return self.live | self.resting
+
+    def expect_none(self, outcome: Outcome, **carried: object) -> None:
+        """Too few were free."""
+        live, resting = len(self.all & self.live), len(self.all & self.resting)
+        outcome.raised(Exhausted, live=live, quarantined=resting, capacity=len(self.all), **carried)
+
     def expect(self, outcome: Outcome, wanted: int) -> list[int]:
         """`wanted` ids had to be handed out: the first free ones in order."""
         given: list[int] = np.atleast_1d(outcome.returned()).tolist()
-        free = sorted(self.all - self.live)
+        free = sorted(self.free)
         if not self.lowest:
             free = [id for id in free if id >= self.cursor] + [id for id in free if id < self.cursor]
         assert given == free[:wanted], f"{given} instead of {free[:wanted]}"
@@ -98,12 +116,11 @@ class AllocatorSession(Session):
     # Operations -------------------------------------------------------------------------------------------------------
 
     def acquire(self) -> None:
-        full = self.live == self.all
         outcome = self.call(self.ids.acquire)
         if not self.modelled:
             return
-        if full:
-            outcome.raised(Exhausted, live=len(self.all), capacity=len(self.all))
+        if not self.free:
+            self.expect_none(outcome)
         else:
             self.expect(outcome, 1)
 
@@ -112,14 +129,14 @@ class AllocatorSession(Session):
 
     def fill(self) -> None:
         """Up to the last few ids: there the searches are longest."""
-        self._acquire_many(max(0, len(self.all) - len(self.live) - self.source.below(3)))
+        self._acquire_many(max(0, len(self.free) - self.source.below(3)))
 
     def _acquire_many(self, n: int) -> None:
         outcome = self.call(self.ids.acquire_many, n)
         if not self.modelled:
             return
-        if n > len(self.all) - len(self.live):
-            outcome.raised(Exhausted, live=len(self.live), capacity=len(self.all), wanted=n)
+        if n > len(self.free):
+            self.expect_none(outcome, wanted=n)
         else:
             self.expect(outcome, n)
 
@@ -135,9 +152,10 @@ class AllocatorSession(Session):
         outcome = self.call(self.ids.release, id)
         if not self.modelled:
             return
-        if id in self.live:
+        if id in self.used:
             outcome.returned()
-            self.live.remove(id)
+            self.live.discard(id)
+            self.resting.discard(id)
         else:
             outcome.raised(NotInUse, id=id)
 
@@ -152,8 +170,8 @@ class AllocatorSession(Session):
         outcome = self.call(self.ids.release_many, spell(chosen, SPELLINGS[self.source.below(len(SPELLINGS))]))
         if not self.modelled:
             return
-        refused = tuple(id for id in chosen if id not in self.live)
-        if len(set(chosen)) < len(chosen) or not self.all.issuperset(chosen):
+        refused = tuple(id for id in chosen if id not in self.used)
+        if len(set(chosen)) < len(chosen) or not self.built.issuperset(chosen):
             outcome.raised(ValueError)
             return
         if refused:
@@ -161,6 +179,7 @@ class AllocatorSession(Session):
         else:
             outcome.returned()
         self.live.difference_update(chosen)
+        self.resting.difference_update(chosen)
 
     def reserve(self) -> None:
         id = self.some_id()
@@ -169,7 +188,7 @@ class AllocatorSession(Session):
             return
         if id not in self.all:
             outcome.raised(ValueError)
-        elif id in self.live:
+        elif id in self.used:
             outcome.raised(InUse, id=id)
         else:
             outcome.returned()
@@ -182,7 +201,7 @@ class AllocatorSession(Session):
             return
         if len(set(chosen)) < len(chosen) or not self.all.issuperset(chosen):
             outcome.raised(ValueError)
-        elif self.live.isdisjoint(chosen):
+        elif self.used.isdisjoint(chosen):
             outcome.returned()
             self.live.update(chosen)
         else:
@@ -193,6 +212,62 @@ class AllocatorSession(Session):
         if self.modelled:
             assert outcome.returned().tolist() == sorted(self.live)
             self.live.clear()
+            self.resting.clear()
+
+    def quarantine(self) -> None:
+        if not self.modelled:
+            return  # 4.0 has no such verb, nor the next two
+        live = sorted(self.live)
+        id = live[self.source.below(len(live))] if live else self.some_id()
+        outcome = self.call(self.ids.quarantine, id)
+        if id in self.live:
+            outcome.returned()
+            self.live.remove(id)
+            self.resting.add(id)
+        else:
+            outcome.raised(NotInUse, id=id)
+
+    def lease(self) -> None:
+        """A block that may do one thing with its id; then its end."""
+        if not self.modelled:
+            return
+        lease = self.call(self.ids.lease).returned()
+        outcome = self.call(lease.__enter__)
+        if not self.free:
+            self.expect_none(outcome)
+            return
+        [id] = self.expect(outcome, 1)
+        done = ("nothing", "keep", "quarantine", "release", "reset")[self.source.below(5)]
+        if done == "keep":
+            self.call(lease.keep).returned()
+        elif done == "quarantine":
+            self.call(self.ids.quarantine, id).returned()
+            self.resting.add(id)
+        elif done == "release":
+            self._release(id)
+        elif done == "reset":
+            self.reset()
+        end = self.call(lease.__exit__, None, None, None)
+        if done == "release":
+            end.raised(NotInUse, id=id)
+        elif done == "reset":
+            end.raised(Stale, id=id)
+        else:
+            end.returned()
+        if done != "keep":
+            self.live.discard(id)
+
+    def resize(self) -> None:
+        if not self.modelled:
+            return
+        last = self.some_id()
+        inside = {id for id in self.built if id <= last}
+        outcome = self.call(self.ids.resize, last)
+        if inside and last < self.first + self.size:
+            outcome.returned()
+            self.all = inside
+        else:
+            outcome.raised(ValueError)
 
     def refuse(self) -> None:
         """What is no id changes nothing."""
@@ -216,15 +291,17 @@ class AllocatorSession(Session):
             return
         assert live == sorted(self.live)
         assert present == (id in self.live)
-        if id in self.all:
-            assert state.returned() == ("live" if id in self.live else "free")
+        if id in self.live or id in self.resting:
+            assert state.returned() == ("live" if id in self.live else "quarantined")
+        elif id in self.all:
+            assert state.returned() == "free"
         else:
             state.raised(ValueError)
 
     def check(self) -> None:
         if self.modelled:
             assert len(self.ids) == len(self.live)
-            assert self.ids.available == len(self.all) - len(self.live)
+            assert self.ids.available == len(self.free)
 
     def finish(self) -> None:
         if self.modelled:
