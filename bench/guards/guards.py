@@ -14,8 +14,8 @@ from bench.guards.generated import functions, python_calls
 from bench.guards.paths import PATHS, PLANTED
 from bench.harness import Absent
 
-ALLOCATOR = Path(__file__).resolve().parents[2] / "build" / "cython" / "src" / "mtsid" / "core" / "allocator.c"
-NATIVE = "__pyx_f_5mtsid_4core_9allocator_9Allocator_"
+ID_VERBS = Path(__file__).resolve().parents[2] / "build" / "cython" / "src" / "mtsid" / "core" / "id_verbs.c"
+NATIVE = "__pyx_f_5mtsid_4core_8id_verbs_7IdVerbs_"
 #: Those that take the GIL, and may: once in an allocator's life, to wake a Python thread that waits for an id, and to
 #: end the rest of a quarantined one.
 DOORS = ["leave_gil", "wake_one", "attached_end_rests", "attached_free_resting"]
@@ -97,10 +97,10 @@ fn=(3)
 
 @pytest.fixture
 def generated() -> dict[str, str]:
-    """The functions of the allocator's C."""
-    if not ALLOCATOR.exists():
+    """The functions of the C that takes and gives back one id."""
+    if not ID_VERBS.exists():
         pytest.skip("the generated C is not there: make builds it, and this mtsid was built elsewhere")
-    return functions(ALLOCATOR.read_text("utf-8"))
+    return functions(ID_VERBS.read_text("utf-8"))
 
 
 def test_python_is_noticed_where_it_is(generated: dict[str, str]) -> None:
