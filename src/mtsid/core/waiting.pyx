@@ -32,8 +32,8 @@ Invariants
 4.  A waiter that needs several units is passed over while fewer are there, and does not block those behind it.
 5.  The line is changed inside a monitor, with no Python in it, so wakers may come from `__del__`, a signal handler or
     the collector. Nothing here is called with another monitor held, and `needed` is all that a fast path pays.
-6.  A waiter in line is kept alive by its own thread or coroutine, which steps out of line before it lets go. Who takes one out of
-    line to wake it holds a reference until that is done.
+6.  A waiter in line is kept alive by its own thread or coroutine, which steps out of line before it lets go. Who takes
+    one out of line to wake it holds a reference until that is done.
 7.  What comes by itself, at a time that is known (a quarantine's end), is an alarm. Only the first in line minds it,
     or a thousand would look up for one id. So who leaves wakes the next one while there is an alarm, and so does who
     sets an earlier one; a waiter that looks up by itself is still in line.
@@ -130,7 +130,6 @@ cdef class Waiter:
 
     def __dealloc__(self):
         add_seq_cst(&waiters, <uint64_t> -1)
-
 
     cdef bint rouse(self, WaitSet line) except -1:
         """Let it look again. False: it cannot be reached, and the wake-up is for another."""
