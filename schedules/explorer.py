@@ -8,6 +8,7 @@ within it: a preemption is a change of threads where the running one could have 
 from __future__ import annotations
 
 import ctypes
+import gc
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
@@ -232,6 +233,7 @@ class Explorer:
         failures: list[BaseException] = []
         self._clock = 0
         given = (ctypes.c_ubyte * max(1, len(choices)))(*choices)
+        gc.disable()  # what it frees takes steps, and it would come at another call each time
         scheduler.schedule_begin(len(scenario.threads), given, len(choices), sleep)
         for number, calls in enumerate(scenario.threads):
             self._work[number] = self._caller(scenario, subject, number, calls, history, failures)
@@ -239,6 +241,7 @@ class Explorer:
         scheduler.schedule_run()
         for _ in scenario.threads:
             self._ended.acquire()
+        gc.enable()
         steps = scheduler.schedule_steps()
         raw = ctypes.string_at(scheduler.schedule_record(), steps * 5)
         record = list(zip(raw[0::5], raw[1::5], raw[2::5], raw[3::5], raw[4::5], strict=True))
