@@ -360,6 +360,13 @@ MUTANTS = (
         scenario="2 acquires wait | 2 releases",
     ),
     Mutant(
+        "a second unlocking that is an error",
+        WAITING,
+        "        except RuntimeError:\n",
+        "        except ZeroDivisionError:\n",
+        test="tests/threads/test_quarantine_threads.py -k chosen_twice",
+    ),
+    Mutant(
         "a put that wakes nobody",
         STEPS,
         """\

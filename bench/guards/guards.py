@@ -15,10 +15,11 @@ from bench.guards.paths import PATHS, PLANTED
 from bench.harness import Absent
 
 ID_VERBS = Path(__file__).resolve().parents[2] / "build" / "cython" / "src" / "mtsid" / "core" / "id_verbs.c"
-NATIVE = "__pyx_f_5mtsid_4core_8id_verbs_7IdVerbs_"
-#: Those that take the GIL, and may: once in an allocator's life, to wake a Python thread that waits for an id, and to
-#: end the rest of a quarantined one.
-DOORS = ["leave_gil", "wake_one", "attached_end_rests", "attached_free_resting"]
+FUNCTION = "__pyx_f_5mtsid_4core_8id_verbs_"
+NATIVE = f"{FUNCTION}7IdVerbs_"
+#: Those that take the GIL, and may: once in an allocator's life, to wake a Python thread that waits for an id, to end
+#: the rest of a quarantined one, and to free one that rests or is beyond the bound.
+DOORS = ["leave_gil", "wake_one", "attached_end_rests", "attached_free"]
 
 
 @pytest.fixture(scope="session")
@@ -104,7 +105,7 @@ def generated() -> dict[str, str]:
 
 
 def test_python_is_noticed_where_it_is(generated: dict[str, str]) -> None:
-    assert any("PyLong_FromLongLong" in call for call in python_calls(generated, f"{NATIVE}give_out"))
+    assert any("PyLong_FromLongLong" in call for call in python_calls(generated, f"{FUNCTION}give_out"))
 
 
 def test_a_door_that_is_not_named_is_noticed(generated: dict[str, str]) -> None:

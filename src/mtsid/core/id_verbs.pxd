@@ -9,7 +9,7 @@ from mtsid.core.waiting cimport Waiter
 
 cdef class IdVerbs(IdRange):
     # On a GIL build the first of these calls takes the GIL once: do not hold a lock that a holder of the GIL may want.
-    # So does one that finds a quarantine over, or frees a quarantined id.
+    # So does one that finds a quarantine over, or frees a quarantined id, or one beyond the bound.
 
     # The id, or EXHAUSTED. Blocks only while another thread has a bulk claim, or a step of a quarantine, half done.
     cdef int64_t acquire_id(self) noexcept nogil

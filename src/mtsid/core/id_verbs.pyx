@@ -209,6 +209,7 @@ cdef class IdVerbs(IdRange):
             self.waiting.wake(1)
         return code
 
+    @cython.final
     cdef int64_t free_again(self, int64_t offset, int64_t code, uint64_t epoch) except? -1:
         """After a first try without success: something is half done, or the id rests or is beyond the bound."""
         cdef int64_t result
@@ -251,6 +252,7 @@ cdef class IdVerbs(IdRange):
             raise self.exhausted(seen)
         return offset
 
+    @cython.final
     cdef void count_exhausted(self, Seen* seen) noexcept nogil:
         add_seq_cst(&self.bits.exhausted, 1)
         note_live(&self.bits, seen.capacity - seen.quarantined)
