@@ -31,6 +31,7 @@ cdef class IdVerbs(IdRange):
     cdef int step_out(self, Waiter waiter, int64_t offset) except -1
     cdef object try_for(self, Waiter waiter)
     cdef object exhausted(self, Seen* seen)
+    cdef object not_freed(self, object id, int64_t offset)
     cdef object foreign(self, object id)
     cdef int64_t take_leased(self, Seen* seen, uint64_t* epoch) except? -1
     cdef int64_t take_for_lease(self, double seconds, uint64_t* epoch) except -1

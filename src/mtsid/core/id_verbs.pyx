@@ -14,7 +14,7 @@ It must not know: what an id stands for.
 from operator import index
 
 cimport cython
-from cpython.object cimport PyObject
+from cpython.object cimport PyObject, PyTypeObject
 from cpython.ref cimport Py_DECREF
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
@@ -36,6 +36,7 @@ from mtsid.core.bitmap cimport (
     note_live,
     seldom,
 )
+from mtsid.core.entry cimport Entry, set_entry
 from mtsid.core.id_range cimport IdRange
 from mtsid.core.leases cimport lease_begin, lease_release, lease_took
 from mtsid.core.quarantine cimport (
@@ -79,6 +80,23 @@ cdef inline object give_out(IdVerbs self, int64_t offset):
     result = <object> id
     Py_DECREF(result)
     return result
+
+
+cdef inline object take_one(IdVerbs self, double seconds):
+    """`acquire`, its argument looked at."""
+    cdef Seen seen
+    cdef int64_t offset = take(self, &seen)
+    if seldom(offset < 0):
+        offset = self.wait_for_id(seconds, &seen, NULL)
+    return give_out(self, offset)
+
+
+cdef inline object free_one(IdVerbs self, object id):
+    """`release`."""
+    cdef int64_t offset = as_integer(id, "an id") - self.first
+    if not bitmap_holds(&self.bits, offset) or self.free(offset) != 0:
+        raise self.not_freed(id, offset)
+    return None
 
 
 @cython.no_gc_clear  # as IdRange
@@ -161,12 +179,7 @@ cdef class IdVerbs(IdRange):
         `timeout`: 0.0 says no at once; seconds wait so long; None or infinity wait for ever. Ctrl-C ends a wait.
         Raises `Exhausted` if at some instant during the call no id was free.
         """
-        cdef double seconds = as_timeout(timeout)
-        cdef Seen seen
-        cdef int64_t offset = take(self, &seen)
-        if offset < 0:
-            offset = self.wait_for_id(seconds, &seen, NULL)
-        return give_out(self, offset)
+        return take_one(self, as_timeout(timeout))
 
     @cython.final
     cdef int64_t take_again(self, int64_t offset, Seen* seen) except? -1:
@@ -334,17 +347,19 @@ cdef class IdVerbs(IdRange):
 
         `NotInUse` if it is neither: a double or foreign release frees nothing, and says so.
         """
-        cdef int64_t offset = as_integer(id, "an id") - self.first
+        free_one(self, id)
+
+    @cython.final
+    cdef object not_freed(self, object id, int64_t offset):
+        """The exception for an id that was not released, which is counted."""
         if bitmap_holds(&self.bits, offset):
-            if self.free(offset) == 0:
-                return
-            add_seq_cst(&self.bits.refused, 1)
-            raise NotInUse(
+            refusal = NotInUse(
                 f"id {shown(id)} is not live: it was released already, or never acquired", id=offset + self.first
             )
-        refusal = self.foreign(id)
+        else:
+            refusal = self.foreign(id)
         add_seq_cst(&self.bits.refused, 1)
-        raise refusal
+        return refusal
 
     @cython.final
     cdef object foreign(self, object id):
@@ -437,3 +452,24 @@ cdef class IdVerbs(IdRange):
             fence_seq_cst()  # W1: the line is looked at only after the alarm was set
             if self.waiting.needed() and load_relaxed(&self.bits.earliest) == due:
                 self.waiting.wake(1)
+
+
+# The commonest calls: one id, no wish about waiting -----------------------------------------------------------------
+
+cdef Entry acquire_whole, release_whole
+
+
+cdef object acquire_entry(IdVerbs self, PyObject** arguments, Py_ssize_t given, PyObject* names):
+    if given == 0 and names == NULL:
+        return take_one(self, 0.0)
+    return acquire_whole(self, arguments, given, names)
+
+
+cdef object release_entry(IdVerbs self, PyObject** arguments, Py_ssize_t given, PyObject* names):
+    if given == 1 and names == NULL:
+        return free_one(self, <object> arguments[0])
+    return release_whole(self, arguments, given, names)
+
+
+acquire_whole = set_entry(<PyTypeObject*> IdVerbs, "acquire", <void*> acquire_entry)
+release_whole = set_entry(<PyTypeObject*> IdVerbs, "release", <void*> release_entry)
