@@ -96,6 +96,8 @@ cdef enum:
     BUSY = -4           # a bulk claim is half done, or a step of quarantine.pxd: try again
     BEYOND = -7         # nothing was released: a live id beyond the bound
     STALE = -6          # nothing was released: the lease is of before a reset
+    FULL = -8           # nothing was claimed: the leaf is full
+    UNUSUAL = -9        # nothing was done, and nothing is said: ask again the longer way
     LEVELS = 6          # 32 * 64**6 > 2**32
     CURSORS = 16        # threads beyond that share
     RESETTING = 1 << 16 # in `leases`: a reset is under way (leases.pxd) ...
@@ -370,18 +372,16 @@ cdef inline Cursor* my_cursor(Bitmap* self) noexcept nogil:
     return &self.cursors[0]
 
 
-cdef inline int64_t claim_in(Bitmap* self, uint64_t leaf, uint32_t mask) noexcept nogil:
-    """Claim the lowest free id among the bits of `mask`; EXHAUSTED if this leaf has none."""
+cdef inline int64_t claim_here(Bitmap* self, uint64_t leaf, uint32_t mask) noexcept nogil:
+    """Claim the lowest free id among the bits of `mask`; EXHAUSTED if this leaf has none, FULL if no other one either."""
     cdef uint64_t now = load_acquire(&self.leaves[leaf])  # L1
     cdef uint64_t found
     cdef uint32_t free_bits
     cdef unsigned bit
     while True:
         free_bits = ~<uint32_t> now & mask
-        if free_bits == 0:
-            if <uint32_t> now == ALL32:
-                hint_full(self, 0, leaf)
-            return EXHAUSTED
+        if seldom(free_bits == 0):
+            return FULL if <uint32_t> now == ALL32 else EXHAUSTED
         bit = lowest_bit32(free_bits)
         found = exchange(self, &self.leaves[leaf], now, now | (<uint64_t> 1 << bit))
         if found == now:
@@ -391,22 +391,28 @@ cdef inline int64_t claim_in(Bitmap* self, uint64_t leaf, uint32_t mask) noexcep
             store_relaxed(&self.spread, 1)
 
 
-cdef inline int64_t search(Bitmap* self, uint64_t start) noexcept nogil:
-    """Claim the first free id from `start` round the range, guided by hints; EXHAUSTED may be wrong for a moment."""
-    cdef uint64_t first_leaf = start >> 5
-    cdef uint64_t leaf
-    cdef int64_t offset = claim_in(self, first_leaf, ALL32 << (start & 31))
-    if offset >= 0:
-        return offset
-    leaf = next_leaf(self, first_leaf + 1)
+cdef inline int64_t claim_in(Bitmap* self, uint64_t leaf) noexcept nogil:
+    """Claim the lowest free id of a leaf; EXHAUSTED if it has none, and then there is a hint that says so."""
+    cdef int64_t offset = claim_here(self, leaf, ALL32)
+    if offset == FULL:
+        hint_full(self, 0, leaf)
+        return EXHAUSTED
+    return offset
+
+
+cdef inline int64_t search_behind(Bitmap* self, uint64_t first_leaf) noexcept nogil:
+    """Claim the first free id behind this leaf, round the range to its own first ones, guided by hints; EXHAUSTED may
+    be wrong for a moment."""
+    cdef int64_t offset
+    cdef uint64_t leaf = next_leaf(self, first_leaf + 1)
     while leaf < self.leaf_count:
-        offset = claim_in(self, leaf, ALL32)
+        offset = claim_in(self, leaf)
         if offset >= 0:
             return offset
         leaf = next_leaf(self, leaf + 1)
     leaf = next_leaf(self, 0)
     while leaf <= first_leaf:
-        offset = claim_in(self, leaf, ALL32)
+        offset = claim_in(self, leaf)
         if offset >= 0:
             return offset
         leaf = next_leaf(self, leaf + 1)
@@ -421,7 +427,7 @@ cdef inline int64_t claim_past_hints(Bitmap* self, uint64_t* versions) noexcept 
     for leaf in range(self.leaf_count):
         now = load_acquire(&self.leaves[leaf])  # L1
         while <uint32_t> now != ALL32:  # a version counts only for a leaf that was seen full with it
-            offset = claim_in(self, leaf, ALL32)
+            offset = claim_in(self, leaf)
             if offset >= 0:
                 return offset
             now = load_acquire(&self.leaves[leaf])  # L1
@@ -456,23 +462,62 @@ cdef inline int64_t search_or_certify(Bitmap* self, Seen* seen) noexcept nogil:
 
 # Operations on one id -----------------------------------------------------------------------------------------------
 
-cdef inline int64_t bitmap_acquire(Bitmap* self, Seen* seen) noexcept nogil:
-    """An offset that is now the caller's; EXHAUSTED, with what was `seen` then; or BUSY."""
+# Each has a short way for the usual case, and a longer one, for callers to keep out of line: what runs a dozen times
+# as often is then a third as long (docs/DESIGN.md).
+
+cdef inline void go_on_behind(Bitmap* self, Cursor* cursor, uint64_t offset) noexcept nogil:
+    """The next search begins there."""
+    if not self.lowest:
+        store_relaxed(&cursor.next, offset + 1 if offset + 1 < self.size else 0)
+
+
+cdef inline int64_t bitmap_acquire_here(Bitmap* self, uint64_t* leaf) noexcept nogil:
+    """An offset of the very leaf where the search begins, now the caller's. Else what `bitmap_acquire_behind` asks for:
+    that leaf, and EXHAUSTED or FULL."""
     cdef Cursor* cursor
+    cdef uint64_t start
     cdef int64_t offset
-    if self.leaf_count == 0:  # never opened: a subclass that did not call __init__
+    if seldom(self.leaf_count == 0):  # never opened: a subclass that did not call __init__
+        return EXHAUSTED
+    cursor = my_cursor(self)
+    start = 0 if self.lowest else load_relaxed(&cursor.next)
+    leaf[0] = start >> 5
+    offset = claim_here(self, start >> 5, ALL32 << (start & 31))
+    if not seldom(offset < 0):
+        go_on_behind(self, cursor, <uint64_t> offset)
+    return offset
+
+
+cdef inline int64_t bitmap_acquire_behind(Bitmap* self, uint64_t leaf, int64_t code, Seen* seen) noexcept nogil:
+    """After `bitmap_acquire_here` found nothing: an offset; EXHAUSTED, with what was `seen` then; or BUSY."""
+    cdef int64_t offset
+    if self.leaf_count == 0:
         seen.quarantined = seen.capacity = 0
         seen.earliest = NEVER
         return EXHAUSTED
-    cursor = my_cursor(self)
-    offset = search(self, 0 if self.lowest else load_relaxed(&cursor.next))
+    if code == FULL:
+        hint_full(self, 0, leaf)
+    offset = search_behind(self, leaf)
     if offset < 0:
         offset = search_or_certify(self, seen)
-        if offset < 0:
-            return offset
-    if not self.lowest:
-        store_relaxed(&cursor.next, <uint64_t> offset + 1 if <uint64_t> offset + 1 < self.size else 0)
+    if offset >= 0:
+        go_on_behind(self, my_cursor(self), <uint64_t> offset)
     return offset
+
+
+cdef inline int64_t bitmap_acquire(Bitmap* self, Seen* seen) noexcept nogil:
+    """An offset that is now the caller's; EXHAUSTED, with what was `seen` then; or BUSY."""
+    cdef uint64_t leaf = 0
+    cdef int64_t offset = bitmap_acquire_here(self, &leaf)
+    return offset if offset >= 0 else bitmap_acquire_behind(self, leaf, offset, seen)
+
+
+cdef inline void released(Bitmap* self, uint64_t leaf, uint64_t now, uint64_t after) noexcept nogil:
+    """What is left to do when a release has put `after` in the place of `now`."""
+    if seldom(after < now):  # the version went round
+        add_seq_cst(&self.rounds, 1)
+    if seldom(<uint32_t> now == ALL32):
+        hint_open(self, leaf)
 
 
 cdef inline int64_t release_bits(
@@ -507,15 +552,28 @@ cdef inline int64_t release_bits(
                     return BEYOND
                 if mine == 0:
                     return bits
-        after = (now ^ mine) + (<uint64_t> (1 if mine & (mine - 1) == 0 else count_bits(mine)) << 32)
+        after = (now ^ mine) + (<uint64_t> count_bits(mine) << 32)
         found = exchange(self, &self.leaves[leaf], now, after)
         if found == now:
-            if seldom(after < now):  # the version went round
-                add_seq_cst(&self.rounds, 1)
-            if <uint32_t> now == ALL32:
-                hint_open(self, leaf)
+            released(self, leaf, now, after)
             return bits ^ mine
         now = found
+
+
+cdef inline int64_t bitmap_release_here(Bitmap* self, uint64_t offset) noexcept nogil:
+    """`bitmap_release`, which is asked to do it if the answer is UNUSUAL."""
+    cdef uint64_t bit = <uint64_t> 1 << (offset & 31)
+    cdef word* leaf = &self.leaves[offset >> 5]
+    cdef uint64_t now = load_acquire(leaf)  # L1
+    cdef uint64_t after = (now ^ bit) + (<uint64_t> 1 << 32)
+    if seldom(not now & bit):
+        return NOT_LIVE
+    if seldom(load_acquire(&self.claim) & 1 or load_acquire(&self.rest) != 0):  # C1, R1
+        return UNUSUAL
+    if seldom(exchange(self, leaf, now, after) != now):
+        return UNUSUAL
+    released(self, offset >> 5, now, after)
+    return 0
 
 
 cdef inline int64_t bitmap_release(Bitmap* self, uint64_t offset) noexcept nogil:

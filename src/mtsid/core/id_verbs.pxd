@@ -19,10 +19,13 @@ cdef class IdVerbs(IdRange):
     # 0; LIVE if somebody has it, or it is quarantined; NOT_LIVE if the range does not hold it.
     cdef int64_t reserve_id(self, uint32_t id) noexcept nogil
 
+    cdef int64_t acquire_id_again(self, uint64_t leaf, int64_t code) noexcept nogil
+    cdef int64_t release_id_again(self, int64_t offset, int64_t code) noexcept nogil
     cdef void leave_gil(self) noexcept with gil
     cdef void wake_one(self) noexcept with gil
     cdef void attached_end_rests(self) noexcept with gil
     cdef int64_t attached_free(self, int64_t offset) noexcept with gil
+    cdef int64_t take_behind(self, uint64_t leaf, int64_t code, Seen* seen) except? -1
     cdef int64_t take_again(self, int64_t offset, Seen* seen) except? -1
     cdef int64_t free(self, int64_t offset) except? -1
     cdef int64_t free_again(self, int64_t offset, int64_t code, uint64_t epoch) except? -1

@@ -28,10 +28,14 @@ from mtsid.core.bitmap cimport (
     NO_LEASE,
     NOT_LIVE,
     STALE,
+    UNUSUAL,
     Seen,
     bitmap_acquire,
+    bitmap_acquire_behind,
+    bitmap_acquire_here,
     bitmap_holds,
     bitmap_release,
+    bitmap_release_here,
     bitmap_reserve,
     note_live,
     seldom,
@@ -64,11 +68,12 @@ cdef uint64_t due_in(double seconds):
 
 cdef inline int64_t take(IdVerbs self, Seen* seen) except? -1:
     """An offset, or EXHAUSTED with what was `seen` then."""
+    cdef uint64_t leaf = 0
     cdef int64_t offset
     if seldom(load_relaxed(&self.bits.earliest) != NEVER):
         self.end_rests()
-    offset = bitmap_acquire(&self.bits, seen)
-    return self.take_again(offset, seen) if seldom(offset < 0) else offset
+    offset = bitmap_acquire_here(&self.bits, &leaf)
+    return self.take_behind(leaf, offset, seen) if seldom(offset < 0) else offset
 
 
 cdef inline object give_out(IdVerbs self, int64_t offset):
@@ -106,10 +111,21 @@ cdef class IdVerbs(IdRange):
     # For cimport -----------------------------------------------------------------------------------------------------
 
     cdef int64_t acquire_id(self) noexcept nogil:
+        cdef uint64_t leaf = 0
+        cdef int64_t offset
+        if seldom(load_acquire(&self.bits.under_gil) or load_relaxed(&self.bits.earliest) != NEVER):  # G1
+            return self.acquire_id_again(leaf, UNUSUAL)
+        offset = bitmap_acquire_here(&self.bits, &leaf)
+        return self.acquire_id_again(leaf, offset) if seldom(offset < 0) else offset + self.first
+
+    cdef int64_t acquire_id_again(self, uint64_t leaf, int64_t code) noexcept nogil:
+        """`acquire_id`, where it was no matter of a few instructions."""
         cdef int64_t offset = BUSY
         cdef Seen seen
         if load_acquire(&self.bits.under_gil):  # G1
             self.leave_gil()
+        if code != UNUSUAL:
+            offset = bitmap_acquire_behind(&self.bits, leaf, code, &seen)
         while offset < 0:
             if load_relaxed(&self.bits.earliest) != NEVER and load_relaxed(&self.bits.earliest) <= clock_now():
                 self.attached_end_rests()
@@ -124,12 +140,22 @@ cdef class IdVerbs(IdRange):
     cdef int64_t release_id(self, uint32_t id) noexcept nogil:
         cdef int64_t offset = <int64_t> id - self.first
         cdef int64_t code
+        if seldom(not bitmap_holds(&self.bits, offset) or load_acquire(&self.bits.under_gil)):  # G1
+            return self.release_id_again(offset, UNUSUAL)
+        code = bitmap_release_here(&self.bits, offset)
+        if seldom(code != 0 or self.waiting.needed()):
+            return self.release_id_again(offset, code)
+        return 0
+
+    cdef int64_t release_id_again(self, int64_t offset, int64_t code) noexcept nogil:
+        """`release_id`, where it was no matter of a few instructions; and what is left to do if it was, by its code."""
         if not bitmap_holds(&self.bits, offset):
             add_seq_cst(&self.bits.refused, 1)
             return NOT_LIVE
         if load_acquire(&self.bits.under_gil):  # G1
             self.leave_gil()
-        code = bitmap_release(&self.bits, offset)
+        if code == UNUSUAL:
+            code = bitmap_release(&self.bits, offset)
         while code == BUSY:
             thread_yield()
             code = bitmap_release(&self.bits, offset)
@@ -182,6 +208,12 @@ cdef class IdVerbs(IdRange):
         return take_one(self, as_timeout(timeout))
 
     @cython.final
+    cdef int64_t take_behind(self, uint64_t leaf, int64_t code, Seen* seen) except? -1:
+        """`take`, when the leaf where the search begins had no free id."""
+        cdef int64_t offset = bitmap_acquire_behind(&self.bits, leaf, code, seen)
+        return offset if offset >= 0 else self.take_again(offset, seen)
+
+    @cython.final
     cdef int64_t take_again(self, int64_t offset, Seen* seen) except? -1:
         """`take` after a first try without success. While something is half done the GIL is given up: never spin with it.
         """
@@ -215,7 +247,7 @@ cdef class IdVerbs(IdRange):
     @cython.final
     cdef int64_t free(self, int64_t offset) except? -1:
         """0, or NOT_LIVE; and a wake-up for who waits for an id."""
-        cdef int64_t code = bitmap_release(&self.bits, offset)
+        cdef int64_t code = bitmap_release_here(&self.bits, offset)
         if seldom(code != 0):
             code = self.free_again(offset, code, NO_LEASE)
         if code == 0 and self.waiting.needed():
@@ -226,6 +258,8 @@ cdef class IdVerbs(IdRange):
     cdef int64_t free_again(self, int64_t offset, int64_t code, uint64_t epoch) except? -1:
         """After a first try without success: something is half done, or the id rests or is beyond the bound."""
         cdef int64_t result
+        if code == UNUSUAL:
+            code = bitmap_release(&self.bits, offset)
         while True:
             if code == NOT_LIVE and load_acquire(&self.bits.rest) or code == BEYOND:  # R1
                 self.end_rests()
