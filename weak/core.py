@@ -129,7 +129,9 @@ class Core:
             return expected
         return (yield CompareExchange(leaf, expected, desired, order))  # L0
 
-    @transcribes("bitmap.pxd", "claim_in", "load_acquire hint_full exchange load_relaxed store_relaxed")
+    @transcribes("bitmap.pxd", "claim_here", "load_acquire exchange load_relaxed store_relaxed")
+    @transcribes("bitmap.pxd", "claim_in", "claim_here hint_full")
+    @transcribes("bitmap.pxd", "bitmap_acquire_here", "load_relaxed claim_here")
     def claim_in(self, leaf: int) -> Steps:
         """Claim the lowest free id: (leaf, bit); or EXHAUSTED."""
         word = f"leaf{leaf}"
@@ -183,8 +185,11 @@ class Core:
 
     @transcribes(
         "bitmap.pxd", "release_bits",
-        "load_acquire load_acquire load_acquire load_acquire resting_bits exchange add_seq_cst hint_open",
+        "load_acquire load_acquire load_acquire load_acquire resting_bits exchange released",
     )  # fmt: skip
+    @transcribes("bitmap.pxd", "released", "add_seq_cst hint_open")
+    # The shorter way of one id: the same steps, and the longer way if it finds anything unusual.
+    @transcribes("bitmap.pxd", "bitmap_release_here", "load_acquire load_acquire load_acquire exchange released")
     @transcribes("leases.pxd", "lease_release", "release_bits")
     def release(self, leaf: int, bit: int = 1, *, own_claim: bool = False, epoch: int | None = None) -> Steps:
         """FREE: it is now; NOT_LIVE: nothing changed; STALE, for a lease of that epoch; or BUSY."""
@@ -476,7 +481,8 @@ class Core:
                 index *= WIDTH
         return self.leaves
 
-    @transcribes("bitmap.pxd", "search", "claim_in next_leaf claim_in next_leaf next_leaf claim_in next_leaf")
+    @transcribes("bitmap.pxd", "search_behind", "next_leaf claim_in next_leaf next_leaf claim_in next_leaf")
+    @transcribes("bitmap.pxd", "bitmap_acquire_behind", "hint_full search_behind search_or_certify")
     def search(self) -> Steps:
         """Claim the first free id, guided by hints, from the first leaf on."""
         leaf = 0
@@ -508,7 +514,8 @@ class Core:
     # Leaving the GIL -------------------------------------------------------------------------------------------------
 
     @transcribes("id_verbs.pyx", "leave_gil", "store_release")
-    @transcribes("id_verbs.pyx", "acquire_id", "load_acquire leave_gil load_relaxed load_relaxed")
+    @transcribes("id_verbs.pyx", "acquire_id", "load_acquire load_relaxed")
+    @transcribes("id_verbs.pyx", "acquire_id_again", "load_acquire leave_gil load_relaxed load_relaxed")
     def go_native(self) -> Steps:
         """What a native caller does first. False: the GIL is held by another; such a run is left out.
 

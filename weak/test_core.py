@@ -14,9 +14,9 @@ from weak.pairs import PAIRS, Pair
 
 SOURCE = Path(__file__).resolve().parents[1] / "src" / "mtsid" / "core"
 ATOMIC = re.compile(
-    r"\b(?:mtsid_)?((?:load|store|cas|add|or|and|fence)_(?:relaxed|acquire|release|seq_cst)|exchange|claim_in|claim_end"
-    r"|claim_try|claim_past_hints|claim_many_in|claim_many_past_hints|release_bits|roll_back|next_leaf|is_full|hint_full|hint_open|leave_gil|link"
-    r"|resting_bits|see_rest|flip_resting|rest_end)\("
+    r"\b(?:mtsid_)?((?:load|store|cas|add|or|and|fence)_(?:relaxed|acquire|release|seq_cst)|exchange|claim_here|claim_in"
+    r"|claim_end|claim_try|claim_past_hints|claim_many_in|claim_many_past_hints|release_bits|released|roll_back|next_leaf"
+    r"|search_behind|search_or_certify|is_full|hint_full|hint_open|leave_gil|link|resting_bits|see_rest|flip_resting|rest_end)\("
 )
 
 
