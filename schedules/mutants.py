@@ -63,13 +63,10 @@ MUTANTS = (
         """\
     if offset < 0:
         offset = search_or_certify(self, seen)
-        if offset < 0:
-            return offset
 """,
         """\
     if offset < 0:
         see_rest(self, seen)
-        return offset
 """,
         test="schedules/test_interference.py",
     ),
@@ -91,31 +88,28 @@ MUTANTS = (
     Mutant(
         "a release that does not bump the version",
         BITMAP,
-        "(now ^ mine) + (<uint64_t> (1 if mine & (mine - 1) == 0 else count_bits(mine)) << 32)",
-        "now ^ mine",
+        "(now ^ bit) + (<uint64_t> 1 << 32)",
+        "now ^ bit",
         test="schedules/test_interference.py",
     ),
     Mutant(
         "a release that does not check",
         BITMAP,
         """\
-        if mine == 0:
-            return bits
+    if seldom(not now & bit):
+        return NOT_LIVE
 """,
         """\
-        if mine == 0:
-            return 0
+    if seldom(not now & bit):
+        return 0
 """,
         scenario="release | release of one id",
     ),
     Mutant(
         "a release of what a bulk claim may yet give back",
         BITMAP,
-        """\
-            if load_acquire(&self.claim) & 1:  # C1
-                return BUSY
-            rest =""",
-        "            rest =",
+        "load_acquire(&self.claim) & 1 or load_acquire(&self.rest) != 0",
+        "load_acquire(&self.rest) != 0",
         scenario="rolled back | release of what it holds",
     ),
     Mutant(
@@ -168,13 +162,10 @@ MUTANTS = (
         "a release that leaves its hint",
         BITMAP,
         """\
-            if <uint32_t> now == ALL32:
-                hint_open(self, leaf)
-            return bits ^ mine
+    if seldom(<uint32_t> now == ALL32):
+        hint_open(self, leaf)
 """,
-        """\
-            return bits ^ mine
-""",
+        "",
         scenario="acquire | release, 2 leaves, all live",
     ),
     Mutant(
@@ -230,6 +221,13 @@ MUTANTS = (
             found = exchange(self, &self.leaves[leaf], now, now)
 """,
         scenario="quarantine | release of one id",
+    ),
+    Mutant(
+        "a short release that does not look whether any id rests",
+        BITMAP,
+        " or load_acquire(&self.rest) != 0",
+        "",
+        scenario="release | release of a quarantined id",
     ),
     Mutant(
         "a release that does not look whether the id rests",
