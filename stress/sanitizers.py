@@ -67,6 +67,9 @@ SANITIZERS = {
             # they do to synchronise through the C library (locks, threads, a GIL) still counts.
             "ignore_noninstrumented_modules": "1",
             "history_size": "5",  # so that a report knows the other side's stack too
+            # One line, with its reason; it has nothing to match where there is a GIL.
+            "suppressions": str(Path(__file__).with_name("suppressions.txt")),
+            "print_suppressions": "0",
         },
         runtime="libtsan.so",
         planted=(

@@ -1,10 +1,10 @@
-"""Sum up pytest's JUnit files for CI.
+"""What CI says last: how many tests passed, what was skipped and why, which steps failed and what they said.
 
-    python3 tools/count_tests.py [--broken STEP] [FILE ...]
+    python3 tools/count_tests.py FAILURES [FILE ...]
 
-STEP is a step that failed; if no test failed in it, it counts as one failure itself. Prints one line a file
-(its name, and how many passed, failed and were skipped), the reasons of the skips, and as the last line
-`N passed, N failed` over all. Status 1 if anything failed, if a file is missing, or if one of them has run no test.
+FAILURES is a folder with a file a failed step: its name in the first line, then what it said last. Each FILE is a
+JUnit file of pytest's. If steps failed but no test, that counts as one failure. The last line is `N passed, N failed`
+over all. Status 1 if anything failed, if a file is missing, if one of them has run no test, or if there is none.
 """
 
 import collections
@@ -15,12 +15,9 @@ from pathlib import Path
 
 def main() -> int:
     passed = failed = 0
-    reasons: collections.Counter[str] = collections.Counter()
-    files = sys.argv[1:]
-    broken: list[str] = []
-    while files[:1] == ["--broken"]:
-        broken.append(files[1])
-        files = files[2:]
+    reasons: dict[str, collections.Counter[str]] = collections.defaultdict(collections.Counter)
+    failures = sorted(Path(sys.argv[1]).iterdir())
+    files = sys.argv[2:]
     for path in map(Path, files):
         outcomes: collections.Counter[str] = collections.Counter()
         # A run that was killed leaves no file, or half a one.
@@ -36,7 +33,7 @@ def main() -> int:
                 outcomes["failed"] += 1
             elif skip is not None:
                 outcomes["skipped"] += 1
-                reasons[f"{path.stem}: {skip.get('message', 'no reason')}"] += 1
+                reasons[skip.get("message", "no reason")][path.stem] += 1
             else:
                 outcomes["passed"] += 1
         print(f"  {path.stem:20} {', '.join(f'{outcomes[name]} {name}' for name in ('passed', 'failed', 'skipped'))}")
@@ -45,12 +42,12 @@ def main() -> int:
             outcomes["failed"] += 1
         passed += outcomes["passed"]
         failed += outcomes["failed"]
-    for step in broken:
-        print(f"  FAILED: {step}")
-    if broken or not files:
+    for reason, suites in sorted(reasons.items()):
+        print(f"  skipped: {reason}: {', '.join(f'{count} x {name}' for name, count in suites.items())}")
+    for failure in failures:
+        print(f"\n  FAILED: {failure.read_text('utf-8', 'replace')}", end="")
+    if failures or not files:
         failed = max(failed, 1)
-    for reason, count in sorted(reasons.items()):
-        print(f"  skipped {count} x {reason}")
     print(f"{passed} passed, {failed} failed")
     return 1 if failed else 0
 
