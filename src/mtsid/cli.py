@@ -1,6 +1,7 @@
-"""The command line: `mtsid compare`, `mtsid storm` and `mtsid states`.
+"""The command line: `mtsid compare`, `mtsid storm`, `mtsid audit` and `mtsid states`.
 
-Exit status: 0 done; 2 bad input, with one line on standard error; 1 anything else. A pipe that is closed early and
+Exit status: 0 done; 2 bad input, with one line on standard error; 1 anything else, among it an audit that found a
+duplicate or could not go through. A pipe that is closed early and
 Ctrl-C end without a word. Everything of the extra `lab` is imported late, so that its absence is one line too.
 """
 
@@ -132,6 +133,28 @@ def _parser() -> argparse.ArgumentParser:
     storm.add_argument("--defect", choices=DEFECTS, metavar="NAME", help=_defects_help(DEFECTS))
     storm.add_argument("--threads", type=_threads, default=4, metavar="N", help="default: %(default)s")
     storm.add_argument("--seconds", type=_seconds, default=3.0, metavar="S", help="default: %(default)s")
+
+    audit = commands.add_parser(
+        "audit",
+        help="an id source of your own: is an id ever in use twice?",
+        description="Audit an id source: one thread until its numbers come round, then threads, then to exhaustion.",
+        epilog="Exit status: 0 if no id was in use twice; 1 if one was, or if a call hung; 2 for bad input.",
+    )
+    audit.set_defaults(run=_audit)
+    audit.add_argument(
+        "target",
+        metavar="MODULE:FACTORY",
+        help="a function that makes a pair (acquire, release), or an object with both; release may be None",
+    )
+    audit.add_argument("--threads", type=_threads, default=4, metavar="N", help="1: no threads; default: %(default)s")
+    audit.add_argument("--live", type=_positive, default=16, metavar="N", help="ids held meanwhile (%(default)s)")
+    audit.add_argument(
+        "--operations", type=_positive, default=200_000, metavar="N", help="acquires in a phase, at most (%(default)s)"
+    )
+    audit.add_argument(
+        "--timeout", type=_seconds, default=5.0, metavar="S", help="without an answer, a call hangs (%(default)s)"
+    )
+    audit.add_argument("--json", metavar="FILE", help="write the figures")
     return parser
 
 
@@ -146,6 +169,16 @@ def _threads(text: str) -> int:
         number = 0
     if not 1 <= number <= 1024:
         raise argparse.ArgumentTypeError(f"must be 1 to 1024, not {text!r}")
+    return number
+
+
+def _positive(text: str) -> int:
+    try:
+        number = int(text)
+    except ValueError:
+        number = 0
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"must be a positive integer, not {text!r}")
     return number
 
 
@@ -262,6 +295,36 @@ def _storm(options: argparse.Namespace) -> int:
         queue = MessageQueue()
     storm(queue, threads=options.threads, seconds=options.seconds).render(console)
     return DONE
+
+
+def _audit(options: argparse.Namespace) -> int:
+    console = _console()
+    from mtsid.lab import audit_ids
+    from mtsid.lab.audit_factory import FactoryError, make
+    from mtsid.lab.output import OutputError, OutputFile
+
+    _check_files([None, None], {} if options.json is None else {"json": options.json})
+    try:
+        acquire, release = make(options.target)
+        with contextlib.ExitStack() as stack:
+            out = None if options.json is None else stack.enter_context(OutputFile(options.json))
+            report = audit_ids(
+                acquire,
+                release,
+                threads=options.threads,
+                live=options.live,
+                operations=options.operations,
+                timeout=options.timeout,
+                name=options.target,
+            )
+            if out is not None:
+                out.write(report.to_json())
+    except (FactoryError, OutputError) as error:
+        raise BadInput(str(error)) from error
+    except (TypeError, ValueError) as error:
+        raise BadInput(f"{options.target}: {error}") from error
+    report.render(console)
+    return DONE if report.ok else FAILED
 
 
 def _console() -> Any:

@@ -1,11 +1,13 @@
 """The lab: comparative fault tests. `import mtsid` never imports it.
 
-Recorder and storm need nothing but mtsid; what compares MTAs needs the extra `lab` (simpy, rich). Without it, these
-names raise the ModuleNotFoundError of the package that is missing.
+Recorder, audit_ids and storm need nothing but mtsid; what compares MTAs needs the extra `lab` (simpy, rich). Without
+it, these names raise the ModuleNotFoundError of the package that is missing.
 """
 
 from typing import NoReturn
 
+from mtsid.lab.audit import audit_ids
+from mtsid.lab.audit_report import AuditReport
 from mtsid.lab.histories import Recorder
 from mtsid.lab.history_records import RecordedIds, RecordedQueue
 from mtsid.lab.history_report import HistoryReport, Hold, Overlap
@@ -29,6 +31,7 @@ except ModuleNotFoundError as error:
 
 __all__ = [
     "AccountingError",
+    "AuditReport",
     "Comparison",
     "GeneratedDay",
     "HistoryReport",
@@ -43,6 +46,7 @@ __all__ = [
     "StormReport",
     "Trace",
     "TraceError",
+    "audit_ids",
     "compare",
     "drawn_outages",
     "open_trace",
