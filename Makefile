@@ -26,7 +26,7 @@ BUILD_FILES := pyproject.toml setup.py
 # A mistyped PYTHON must not cost a rebuild.
 .PRECIOUS: $(VENV)/interpreter $(VENV)/switches
 .DEFAULT_GOAL := help
-.PHONY: help compare test stories schedules mutants residue bench bench-report guards lint format clean weak soak sanitize fuzz coverage FORCE
+.PHONY: help compare test stories schedules mutants residue clients bench bench-report guards lint format clean weak soak sanitize fuzz coverage FORCE
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -67,6 +67,10 @@ fuzz: $(VENV)/extra-fuzz  ## fuzz the compiled core beside models, for FUZZ_SECO
 	$(BIN)/python -m pytest fuzz --quiet
 	$(BIN)/python -m fuzz --seconds $(FUZZ_SECONDS) $(ARGS)
 
+clients: $(VENV)/extra-test $(VENV)/extra-clients  ## audit the id sources of stock clients; prints docs/AUDIT.md's table
+	$(BIN)/python -m pytest tests/lab/test_audit_clients.py --quiet
+	$(BIN)/python -m clients $(ARGS)
+
 bench: $(VENV)/extra-bench  ## run the benchmarks; ratios within one run are what counts
 	$(BIN)/python -m pytest bench $(ARGS)
 
@@ -90,7 +94,7 @@ clean:  ## remove everything that was made: .venv, builds, caches
 	rm -rf $(VENV) build dist .benchmarks .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find src -name '*.egg-info' -prune -exec rm -rf {} +
 	find src -name '*.so' -delete
-	find src tests bench fuzz schedules stress weak tools docs -name __pycache__ -prune -exec rm -rf {} +
+	find src tests bench clients fuzz schedules stress weak tools docs -name __pycache__ -prune -exec rm -rf {} +
 
 # Runs each time and rewrites only what changed: the interpreter, the place of the checkout, the build switches.
 $(VENV)/interpreter $(VENV)/switches &: FORCE

@@ -3,7 +3,7 @@
     python3 tools/check_dist.py SDIST WHEEL
 
 The source distribution must hold every file of the checkout that somebody wrote, and none that was generated. The wheel
-must hold a compiled module for each `.pyx`, every `.py`, `.pyi`, `.pxd` and header of the package, and nothing else.
+must hold a compiled module for each `.pyx`, every `.py`, `.pyi`, `.pxd` and header in `src`, and nothing else.
 """
 
 import sys
@@ -11,7 +11,7 @@ import tarfile
 import zipfile
 from pathlib import Path, PurePosixPath
 
-ROOMS = [".ci", "bench", "docs", "schedules", "src", "stress", "tests", "tools"]
+ROOMS = [".ci", "bench", "clients", "docs", "schedules", "src", "stress", "tests", "tools"]
 TOP = ["pyproject.toml", "setup.py", "MANIFEST.in", "Makefile"]
 TOP += ["README.md", "CHANGELOG.md", "CONTRIBUTING.md", "LICENSE"]
 GENERATED = {".so", ".pyc"}
@@ -43,7 +43,7 @@ def complaints(sdist: Path, wheel: Path) -> list[str]:
 
     with zipfile.ZipFile(wheel) as archive_:
         inside = {name for name in archive_.namelist() if not name.endswith("/")}
-    package = {str(PurePosixPath(file).relative_to("src")) for file in written() if file.startswith("src/mtsid/")}
+    package = {str(PurePosixPath(file).relative_to("src")) for file in written() if file.startswith("src/")}
     wanted = {name for name in package if PurePosixPath(name).suffix in IN_WHEEL}
     found += [f"{wheel.name} lacks {name}" for name in sorted(wanted - inside)]
     stems = {name.split(".")[0] for name in inside if name.endswith(".so")}

@@ -14,13 +14,16 @@ What must be installed for a rival is imported when a loop is made; if it is not
 
 from __future__ import annotations
 
-import importlib
-import warnings
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from clients import shipped
 
 from bench.harness import Absent
 
-__all__ = ["Rival", "package"]
+__all__ = ["Rival", "package", "present"]
+
+T = TypeVar("T")
 
 
 class Rival:
@@ -35,12 +38,12 @@ class Rival:
 
 def package(module: str, needs: str) -> Any:
     """Import what the extra `bench` brings; `needs` says for which interpreters it does."""
+    return present(lambda: shipped(module), needs)
+
+
+def present(make: Callable[[], T], needs: str) -> T:
+    """Make what needs something that the extra `bench` brings; see `package`."""
     try:
-        with warnings.catch_warnings():
-            # Their deprecations are theirs. That the GIL came on (a RuntimeWarning) would spoil the run: an error.
-            warnings.simplefilter("ignore", DeprecationWarning)
-            warnings.simplefilter("ignore", PendingDeprecationWarning)
-            warnings.simplefilter("ignore", SyntaxWarning)
-            return importlib.import_module(module)
+        return make()
     except ImportError as error:
         raise Absent(f"not installed ({error}); {needs}") from error

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import repeat
 
+import clients
+
 from bench.harness import IDS, Loop
-from bench.rivals import Rival, package
+from bench.rivals import Rival, present
 
 
 class Cassandra(Rival):
@@ -17,7 +19,7 @@ class Cassandra(Rival):
     def id_pair(self, live: Sequence[int] = ()) -> Loop:
         """Borrow and return as its pool does: count and id under the lock. The same share of its ids is live."""
         needs = "the extra bench brings it for Python up to 3.12; there is no wheel for free-threaded 3.13"
-        connection = package("cassandra.connection", needs).Connection("127.0.0.1")
+        connection = present(clients.cassandra, needs).inside
         for _ in range(len(live) * (connection.max_request_id + 1) // (IDS + 1)):
             connection.in_flight += 1
             connection.get_request_id()

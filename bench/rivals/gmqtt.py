@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import repeat
 
-from bench.harness import IDS, Loop
-from bench.rivals import Rival, package
+import clients
+
+from bench.harness import Loop
+from bench.rivals import Rival, present
 
 
 class Gmqtt(Rival):
@@ -16,7 +18,7 @@ class Gmqtt(Rival):
 
     def id_pair(self, live: Sequence[int] = ()) -> Loop:
         """next_id and free_id; the set is filled by hand."""
-        ids = package("gmqtt.mqtt.utils", "the extra bench brings it").IdGenerator(IDS + 1)
+        ids = present(clients.gmqtt, "the extra bench brings it").inside
         ids._used_ids.update(live)
         acquire, release = ids.next_id, ids.free_id
 

@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from itertools import repeat
 from types import SimpleNamespace
 
+import clients
+
 from bench.harness import IDS, Loop
-from bench.rivals import Rival, package
+from bench.rivals import Rival, present
 
 
 class Pika(Rival):
@@ -17,17 +19,17 @@ class Pika(Rival):
 
     def id_pair(self, live: Sequence[int] = ()) -> Loop:
         """Number a channel, enter it, clean it up."""
-        shipped = package("pika.connection", "the extra bench brings it").Connection
-        channels: dict[int, object] = dict.fromkeys(live)
-        connection = SimpleNamespace(params=SimpleNamespace(channel_max=IDS), _channels=channels, is_closing=False)
-        acquire, release = shipped._next_channel_number, shipped._on_channel_cleanup
+        connection = present(lambda: clients.pika(IDS), "the extra bench brings it").inside
+        channels = connection._channels
+        channels.update(dict.fromkeys(live))
+        acquire, release = connection._next_channel_number, connection._on_channel_cleanup
         channel = SimpleNamespace(channel_number=0)
 
         def loop(n: int) -> None:
             for _ in repeat(None, n):
-                channel.channel_number = number = acquire(connection)
+                channel.channel_number = number = acquire()
                 channels[number] = channel
-                release(connection, channel)
+                release(channel)
 
         return loop
 

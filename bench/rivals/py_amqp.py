@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import repeat
 
+import clients
+
 from bench.harness import IDS, Loop
-from bench.rivals import Rival, package
+from bench.rivals import Rival, present
 
 
 class PyAmqp(Rival):
@@ -16,7 +18,7 @@ class PyAmqp(Rival):
 
     def id_pair(self, live: Sequence[int] = ()) -> Loop:
         """Get a free channel id, and remove it as `Channel.collect` does."""
-        connection = package("amqp", "the extra bench brings it").Connection(channel_max=IDS)
+        connection = present(lambda: clients.py_amqp(IDS), "the extra bench brings it").inside
         connection._used_channel_ids.extend(live)
         acquire, release = connection._get_free_channel_id, connection._used_channel_ids.remove
 

@@ -11,8 +11,8 @@ In this order, so that what may spoil the source comes last:
 3.  Threads, with `live` ids in their hands together, as fast as they can, recorded (histories.py): two holds of one id
     that overlap for certain are a duplicate. Threads change as often as the interpreter lets them.
 4.  Fill: acquire only, until it refuses, hangs, or returns what is held. That tells how many ids there are.
-5.  The cost with 90 % and 99 % of them live, at random places.
-6.  With all of them live, one is released twice, and two are acquired: are they one?
+5.  The cost with 90 % and 99 % of them live: those acquired first, which for most sources is one block, and any.
+6.  With all of them live, one is released twice, and as many are acquired as are free: does it come twice?
 
 A call without an answer for `timeout` seconds hangs (audit_watch.py). At exhaustion that is an answer too, and the
 audit goes on if a release lets the call return; elsewhere it ends there.
@@ -27,7 +27,7 @@ from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import contextmanager
 from operator import index
 from random import Random
-from typing import Any, NoReturn
+from typing import Any, Literal, NoReturn
 
 from mtsid.lab import audit_phases as phases
 from mtsid.lab.audit_report import AuditReport, Cost, Turns
@@ -129,7 +129,7 @@ class _Audit:
             let_go([self.one], timeout)
             raise ValueError(f"the first acquire gave no answer within {timeout:g} s: there is nothing to audit")
         try:
-            self._measure(0)
+            self._measure(0, "none")
             self._take_turns()
             if report.threads > 1:
                 self._compete()
@@ -153,12 +153,12 @@ class _Audit:
         held = count(sum(len(worker.held) for worker in workers), "id")
         return f"{what}: no answer within {self.report.timeout:g} s, with {held} held. The audit ended there."
 
-    def _measure(self, percent: int) -> None:
+    def _measure(self, percent: int, layout: Literal["none", "block", "random"]) -> None:
         costs: list[float | None] = []
         live = len(self.one.held)
         self._alone(lambda worker: costs.append(phases.measure(worker)), f"Turns with {percent} % live")
         if costs[0] is not None:
-            self.report.costs.append(Cost(percent, live, costs[0]))
+            self.report.costs.append(Cost(percent, live, layout, costs[0]))
 
     def _take_turns(self) -> None:
         report, one = self.report, self.one
@@ -201,13 +201,17 @@ class _Audit:
     def _when_full(self) -> None:
         report, size = self.report, self.report.exhaustion.held
         draw = Random(size)
-        for percent in (90, 99):
-            live = size * percent // 100
-            if live and live < size and all(cost.live != live for cost in report.costs):
-                if not self._keep(live, draw):
-                    return
-                self._measure(percent)
-        if self.source.can_release and self._keep(size, draw):
+        levels = [(percent, live) for percent in (90, 99) if 0 < (live := size * percent // 100) < size]
+        for percent, live in levels:
+            if not self._keep(live):
+                return
+            self._measure(percent, "block")
+        if not self._keep(size):
+            return
+        for percent, live in reversed(levels):
+            self._keep(live, draw)
+            self._measure(percent, "random")
+        if self.source.can_release and self._keep(size):
             found = report.second_release
             if run(lambda worker: phases.release_twice(worker, found), [self.one], report.timeout):
                 let_go([self.one], report.timeout)
@@ -215,7 +219,7 @@ class _Audit:
                     raise _Hung(f"A second release gave no answer within {report.timeout:g} s. The audit ended there.")
                 self.one.stopped = False
 
-    def _keep(self, live: int, draw: Random) -> bool:
+    def _keep(self, live: int, draw: Random | None = None) -> bool:
         done: list[bool] = []
         self._alone(lambda worker: done.append(phases.keep(worker, live, draw)), f"Bringing it to {live:,} held")
         return done[0]

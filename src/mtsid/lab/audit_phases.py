@@ -23,6 +23,7 @@ __all__ = ["compete", "fill", "keep", "look", "measure", "release_twice", "take_
 BLOCK = 0.002  # seconds that a block of turns should take, when their cost is measured
 BLOCKS = 9  # of which the median counts
 MOST = 4096  # turns in a block
+OTHERS = 8  # ids that are released beside the one that is released twice
 
 
 def look(worker: Worker) -> None:
@@ -152,11 +153,12 @@ def fill(worker: Worker, operations: int, result: Exhaustion) -> None:
     result.kind = "not reached"
 
 
-def keep(worker: Worker, live: int, draw: Random) -> bool:
-    """Bring what is held to `live` ids: release some at random, or acquire more. Whether that could be done."""
+def keep(worker: Worker, live: int, draw: Random | None = None) -> bool:
+    """Bring what is held to `live` ids: release the latest, or any; or acquire more. Whether it could."""
     while len(worker.held) > live:
-        at = draw.randrange(len(worker.held))
-        worker.held[at], worker.held[-1] = worker.held[-1], worker.held[at]
+        if draw is not None:
+            at = draw.randrange(len(worker.held))
+            worker.held[at], worker.held[-1] = worker.held[-1], worker.held[at]
         worker.release()
     while len(worker.held) < live:
         try:
@@ -168,7 +170,14 @@ def keep(worker: Worker, live: int, draw: Random) -> bool:
 
 
 def release_twice(worker: Worker, result: SecondRelease) -> None:
-    """With every id held, release one twice and acquire twice: does one id come to two holders?"""
+    """With every id held, release one twice, and acquire: does one id come to two holders?
+
+    Some others are released before it and some after, and all of them acquired again. So it is found first or last in,
+    and where a count of what is in flight keeps one back.
+    """
+    others = min(OTHERS, len(worker.held) - 1)
+    for _ in range(others // 2):
+        worker.release(0)
     id = worker.held[-1]
     worker.release()
     worker.calls += 1
@@ -177,10 +186,12 @@ def release_twice(worker: Worker, result: SecondRelease) -> None:
     except Exception as error:
         result.kind, result.error = "refused", named(error)
         return
-    # If the second acquire does not even return, there was no second id to be had.
+    for _ in range(others - others // 2):
+        worker.release(0)
+    # If the last acquire does not even return, there was no second id to be had.
     result.kind = "ignored"
     holders = set(worker.held)
-    for _ in range(2):
+    for _ in range(others + 2):
         try:
             got = worker.acquire()
         except Exception:

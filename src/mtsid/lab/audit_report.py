@@ -88,6 +88,7 @@ class Cost:
 
     percent: int
     live: int  # ids held
+    layout: Literal["none", "block", "random"]  # the first ones acquired are held, or any
     nanoseconds: float
 
 
@@ -122,6 +123,11 @@ class AuditReport:
         What acquire does at exhaustion, if it is no duplicate, and what a second release does, are told and not judged.
         """
         return not self.duplicates and not self.faults
+
+    def cost(self, percent: int) -> Cost | None:
+        """Return the cost with that many live, where they lie so that it is dearest; None if it was not measured."""
+        costs = [cost for cost in self.costs if cost.percent == percent]
+        return max(costs, key=lambda cost: cost.nanoseconds, default=None)
 
     def story(self) -> str | None:
         """Tell the first duplicate in plain sentences; None if there is none."""
@@ -191,8 +197,11 @@ class AuditReport:
             notes = {"refused": f"by {second.error}", "believed": f"id {second.id!r} was then given to two holders"}
             yield "a second release is", second.kind, notes.get(second.kind, "no id was given to two holders")
         what = "acquire + release" if self.can_release else "acquire"
-        for cost in self.costs:
-            yield f"{what}, {cost.percent} % live", f"{cost.nanoseconds:,.0f} ns", f"{count(cost.live, 'id')} held"
+        for percent in sorted({cost.percent for cost in self.costs}):
+            cost = self.cost(percent)
+            assert cost is not None
+            note = {"none": "", "block": "in one block", "random": "at random places"}[cost.layout]
+            yield f"{what}, {percent} % live", f"{cost.nanoseconds:,.0f} ns", note
 
     def _at_exhaustion(self) -> str:
         found = self.exhaustion
