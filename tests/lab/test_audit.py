@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread
 import io
 import itertools
 import json
@@ -302,9 +303,32 @@ def test_what_calls_raise_is_counted_by_name() -> None:
             if number == 7:
                 raise ConnectionError("the line is down")
 
-    report = audit(Fragile(20), threads=1, operations=100, live=10)
-    assert report.raised["release: ConnectionError"] >= 1
-    assert "release: ConnectionError (" in str(report)
+    for threads in (1, 2):
+        report = audit(Fragile(20), threads=threads, operations=100, live=10, timeout=60)
+        assert report.raised["release: ConnectionError"] >= 1
+        assert "release: ConnectionError (" in str(report)
+
+
+def test_a_source_that_breaks_at_exhaustion_is_told_without_what_cannot_be_measured() -> None:
+    class Broken(Lowest):
+        ended = False
+
+        def acquire(self) -> int | None:
+            if self.ended:
+                raise ConnectionError
+            return super().acquire()
+
+        def none(self) -> None:
+            self.ended = True
+            raise OverflowError
+
+    source = Broken(100)
+    report = audit(source, threads=1, operations=500)
+    assert (report.exhaustion.error, report.exhaustion.held) == ("OverflowError", 100)
+    assert [cost.percent for cost in report.costs] == [0]
+    assert report.second_release.kind == "not tried"
+    assert report.raised == {"acquire and release: ConnectionError": 1, "acquire: ConnectionError": 1}
+    assert not source.used
 
 
 # Those that hang --------------------------------------------------------------------------------------------------
@@ -436,6 +460,11 @@ async def later() -> int:
     return 1
 
 
+class Promise:
+    def __await__(self) -> Iterator[None]:
+        yield
+
+
 @pytest.mark.parametrize(
     ("acquire", "error", "words"),
     [
@@ -443,6 +472,7 @@ async def later() -> int:
         (lambda: None, ValueError, "the first acquire returned None"),
         (list, TypeError, "hashable, and acquire returned a 'list'"),
         (later, TypeError, "returned an awaitable"),
+        (Promise, TypeError, "returned an awaitable"),
     ],
 )
 def test_what_is_no_id_source_is_refused(acquire: Any, error: type[Exception], words: str) -> None:
@@ -480,6 +510,21 @@ def test_what_cannot_be_called_is_refused() -> None:
         audit_ids(7, None)  # type: ignore[arg-type]
     with pytest.raises(TypeError, match="release must be callable"):
         audit_ids(Allocator().acquire, 7)  # type: ignore[arg-type]
+
+
+def test_ctrl_c_ends_the_audit() -> None:
+    end = threading.Event()
+
+    class Waiting(Lowest):
+        def acquire(self) -> int | None:
+            if len(self.used) == 10:
+                _thread.interrupt_main()
+                end.wait()
+            return super().acquire()
+
+    with pytest.raises(KeyboardInterrupt):
+        audit(Waiting(100), timeout=60)
+    end.set()
 
 
 def test_an_interrupt_in_a_call_ends_the_audit_and_sets_back_how_often_threads_change() -> None:

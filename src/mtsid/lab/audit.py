@@ -68,8 +68,8 @@ def audit_ids(
     name
         Stands at the head of the report.
 
-    Afterwards what was acquired is released, but what a source does wrong stays done: audit one that is made for it. A
-    call that hangs to the end leaves its thread behind, a daemon. All calls come from threads other than the caller's,
+    Afterwards what was acquired is released, unless a call hung; but what a source does wrong stays done: audit one that
+    is made for it. A call that hangs to the end leaves its thread behind, a daemon. All calls come from threads other than the caller's,
     which waits; `sys.setswitchinterval` is lowered meanwhile, and set back.
 
     Raises TypeError for what cannot be called, for ids that cannot be hashed, for an `acquire` that must be awaited,
