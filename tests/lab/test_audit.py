@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import _thread
+import doctest
+import importlib
 import io
 import itertools
 import json
@@ -611,3 +613,9 @@ def test_the_page_shows_the_report_as_it_is_printed() -> None:
         return re.sub(r" +[\d,]+ ns.*", " ns", text).splitlines()
 
     assert untimed(shown) == untimed(printed)
+
+
+def test_the_examples_in_the_docstring_run() -> None:
+    results = doctest.testmod(importlib.import_module("mtsid.lab.audit"))
+    assert results.attempted
+    assert not results.failed

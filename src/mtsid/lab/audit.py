@@ -68,9 +68,9 @@ def audit_ids(
     name
         Stands at the head of the report.
 
-    Afterwards what was acquired is released, unless a call hung; but what a source does wrong stays done: audit one that
-    is made for it. A call that hangs to the end leaves its thread behind, a daemon. All calls come from threads other than the caller's,
-    which waits; `sys.setswitchinterval` is lowered meanwhile, and set back.
+    Afterwards what was acquired is released, unless a call hung. But what a source does wrong stays done: audit one
+    that is made for it. A call that hangs to the end leaves its thread behind, a daemon. All calls come from threads
+    other than the caller's, which waits; `sys.setswitchinterval` is lowered meanwhile, and set back.
 
     Raises TypeError for what cannot be called, for ids that cannot be hashed, for an `acquire` that must be awaited,
     and for numbers that are none; ValueError for numbers out of range, and if the first acquire yields nothing.
@@ -85,7 +85,7 @@ def audit_ids(
     >>> report.ok, report.exhaustion.kind
     (False, 'duplicate')
     >>> report.story()                                                    # doctest: +ELLIPSIS
-    'Acquire 1 returned id 2, which was not released. Acquire 101 returned 2 again, ...
+    'Acquire 1 returned id ..., which was not released. Acquire 101 returned ... again, ...
     """
     for verb, function in (("acquire", acquire), ("release", release)):
         if not callable(function) and not (verb == "release" and function is None):
