@@ -384,6 +384,33 @@ def test_a_source_that_waits_and_has_fewer_ids_than_are_to_be_held_is_audited_wi
     assert numbers.qsize() == 4  # the release that came twice, believed
 
 
+def test_an_id_that_was_released_to_let_a_call_go_is_no_duplicate() -> None:
+    class Fewer(Lowest):
+        """It has two ids, and one once somebody had to wait. Who waits gets what is released."""
+
+        handed_over: queue.Queue[int] = blocking(0)
+        waiting = False
+
+        def acquire(self) -> int | None:
+            if len(self.used) < len(self.numbers):
+                return super().acquire()
+            self.numbers, self.waiting = range(1, 2), True
+            return self.handed_over.get()
+
+        def release(self, number: int) -> None:
+            if self.waiting:
+                self.waiting = False
+                self.handed_over.put(number)
+            else:
+                super().release(number)
+
+    report = audit(Fewer(2), operations=1000, timeout=HANG)
+    assert not report.ok
+    assert "no answer within 1 s" in report.faults[0]
+    assert report.duplicates == 0
+    assert report.story() is None
+
+
 @contextmanager
 def stuck(size: int, when: Callable[[Lowest], bool]) -> Iterator[Lowest]:
     """A source whose acquire takes its lock and never lets go of it, when that is so: the release hangs as well."""
