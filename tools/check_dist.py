@@ -11,7 +11,7 @@ import tarfile
 import zipfile
 from pathlib import Path, PurePosixPath
 
-ROOMS = [".ci", "bench", "clients", "docs", "schedules", "src", "stress", "tests", "tools"]
+ROOMS = [".ci", "bench", "clients", "docs", "examples", "schedules", "src", "stress", "tests", "tools"]
 TOP = ["pyproject.toml", "setup.py", "MANIFEST.in", "Makefile"]
 TOP += ["README.md", "CHANGELOG.md", "CONTRIBUTING.md", "LICENSE"]
 GENERATED = {".so", ".pyc"}
