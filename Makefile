@@ -26,7 +26,8 @@ BUILD_FILES := pyproject.toml setup.py
 # A mistyped PYTHON must not cost a rebuild.
 .PRECIOUS: $(VENV)/interpreter $(VENV)/switches
 .DEFAULT_GOAL := help
-.PHONY: help compare test stories schedules mutants residue clients bench bench-report guards lint format clean weak soak sanitize fuzz coverage FORCE
+.PHONY: help compare test stories schedules mutants residue clients bench bench-report guards coap-full lint format clean weak soak \
+	sanitize fuzz coverage FORCE
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -80,11 +81,14 @@ bench-report: $(VENV)/extra-bench  ## write docs/benchmarks.md and its plots fro
 guards: $(VENV)/extra-bench  ## count the instructions of the hot paths under valgrind, and hold them to their budget
 	$(BIN)/python -m pytest bench/guards/guards.py $(ARGS)
 
+coap-full: $(VENV)/extra-test  ## run aiocoap through more messages than it has ids, at full length (8 minutes)
+	MTSID_COAP_FULL=1 $(BIN)/python -m pytest tests/integrations/test_aiocoap_full.py -rP $(ARGS)
+
 lint: $(VENV)/extra-lint  ## check style, format, types, and the stubs against the compiled modules
 	$(BIN)/python -m ruff check .
 	$(BIN)/python -m ruff format --check .
 	$(BIN)/python -m mypy
-	$(BIN)/python -m mypy.stubtest mtsid --allowlist tools/stubtest-allow.txt
+	$(BIN)/python -m mypy.stubtest mtsid --mypy-config-file pyproject.toml --allowlist tools/stubtest-allow.txt
 
 format: $(VENV)/extra-lint  ## rewrite the Python files in the house format
 	$(BIN)/python -m ruff check --fix .
