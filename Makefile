@@ -81,7 +81,7 @@ bench-report: $(VENV)/extra-bench  ## write docs/benchmarks.md and its plots fro
 guards: $(VENV)/extra-bench  ## count the instructions of the hot paths under valgrind, and hold them to their budget
 	$(BIN)/python -m pytest bench/guards/guards.py $(ARGS)
 
-coap-full: $(VENV)/extra-test  ## run aiocoap through more messages than it has ids, at full length (8 minutes)
+coap-full: $(VENV)/extra-test  ## run aiocoap through more messages than it has ids, at full length (6 minutes)
 	MTSID_COAP_FULL=1 $(BIN)/python -m pytest tests/integrations/test_aiocoap_full.py -rP $(ARGS)
 
 lint: $(VENV)/extra-lint  ## check style, format, types, and the stubs against the compiled modules

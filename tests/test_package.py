@@ -174,7 +174,9 @@ def test_4_0_has_the_same_verbs(kind: str) -> None:
         assert hasattr(getattr(v40, kind), verb), verb
 
 
-@pytest.mark.parametrize("module", ["numpy", "rich", "simpy", "asyncio", "mtsid.v40", "mtsid.lab", "mtsid.mta"])
+@pytest.mark.parametrize(
+    "module", ["numpy", "rich", "simpy", "asyncio", "mtsid.v40", "mtsid.lab", "mtsid.mta", "mtsid.integrations"]
+)
 def test_an_import_of_mtsid_does_not_import(module: str, in_child: Callable[..., str]) -> None:
     in_child(f"import sys, mtsid; assert {module!r} not in sys.modules, sorted(sys.modules)")
 

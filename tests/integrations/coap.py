@@ -14,6 +14,15 @@ import aiocoap.resource
 SECONDS = 60
 
 
+def has_ipv6() -> bool:
+    """Whether there are IPv6 sockets, which aiocoap's transport on Linux uses for IPv4 as well."""
+    try:
+        socket.socket(socket.AF_INET6, socket.SOCK_DGRAM).close()
+    except OSError:
+        return False
+    return True
+
+
 def run(coroutine: Coroutine[Any, Any, None], seconds: float = SECONDS) -> None:
     """Run a test to its end, which must come within so many seconds."""
     asyncio.run(asyncio.wait_for(coroutine, seconds))
@@ -102,6 +111,26 @@ async def peer() -> AsyncIterator[Peer]:
         yield protocol
     finally:
         transport.close()
+
+
+def copies_seen(server: Any) -> list[bool]:
+    """For each request that the server gets from now on, whether it took that for a copy of an earlier one."""
+    seen: list[bool] = []
+    messages = manager(server)
+    look = messages._deduplicate_message
+
+    def looked(message: Any) -> Any:
+        seen.append(look(message) is True)
+        return seen[-1]
+
+    messages._deduplicate_message = looked
+    return seen
+
+
+async def answered_or_hung(context: Any, copies: list[bool], response: Any) -> bool:
+    """Whether it is answered. It hangs once it was taken for a copy and acknowledged: nothing else will come."""
+    await eventually(lambda: response.done() or (any(copies) and not manager(context)._active_exchanges))
+    return bool(response.done())
 
 
 def get(uri: str, **options: Any) -> Any:

@@ -16,6 +16,9 @@ from mtsid.integrations.paho import Client  # noqa: E402
 
 PINNED = ("paho-mqtt", "2.2.0")
 V2 = mqtt.CallbackAPIVersion.VERSION2
+since_2_2 = pytest.mark.skipif(
+    not hasattr(mqtt.Client, "drop_out_messages"), reason="paho-mqtt drops messages, and reinitialises, since 2.2.0"
+)
 REFUSED, SENT, OFFLINE = mqtt.MQTT_ERR_QUEUE_SIZE, mqtt.MQTT_ERR_SUCCESS, mqtt.MQTT_ERR_NO_CONN
 SECONDS = 30
 
@@ -207,6 +210,21 @@ def test_publishing_in_a_callback_of_publish(silent_broker: Any, connect: Connec
     assert list(client.packet_ids) == [1, 2]
 
 
+def test_a_signal_handler_may_publish_while_publish_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    client, now = Client(V2), mqtt.time_func
+    nested: list[Any] = []
+
+    def interrupted() -> float:  # paho asks for the time when it has the id and has not entered the message yet
+        monkeypatch.setattr(mqtt, "time_func", now)
+        nested.append(client.publish("t", qos=1))
+        return float(now())
+
+    monkeypatch.setattr(mqtt, "time_func", interrupted)
+    assert client.publish("t", qos=1).mid == 1
+    assert [info.mid for info in nested] == [2]
+    assert list(client.packet_ids) == sorted(client._out_messages) == [1, 2]
+
+
 def test_a_thread_beside_the_loop_may_wait_for_an_id(
     silent_broker: Any, connect: Connect, waiting: Callable[[int], None]
 ) -> None:
@@ -247,6 +265,22 @@ def test_offline_messages_keep_their_ids_over_connections_and_requests_do_not(
     assert len(client.packet_ids) == 1
 
 
+def test_a_request_that_is_under_way_as_a_connection_begins_keeps_its_id(silent_broker: Any, connect: Connect) -> None:
+    client = connect(silent_broker, loop=False)
+    queue = client._packet_queue
+
+    def overtaken(*packet: Any) -> Any:
+        client._messages_reconnect_reset()  # another thread reconnects, before this packet is queued
+        return queue(*packet)
+
+    client._packet_queue = overtaken
+    assert client.subscribe("t")[1] == 1
+    assert list(client.packet_ids) == [1]
+    client._messages_reconnect_reset()
+    assert len(client.packet_ids) == 0
+
+
+@since_2_2
 def test_an_answer_to_a_dropped_message_is_not_taken_for_another(silent_broker: Any, connect: Connect) -> None:
     client = connect(silent_broker, loop=False, ids=Allocator(1, 3))
     client.publish("t", qos=1), client.publish("t", qos=2)
@@ -264,6 +298,7 @@ def test_an_answer_to_a_dropped_message_is_not_taken_for_another(silent_broker: 
     assert client.packet_ids.available == 2
 
 
+@since_2_2
 @pytest.mark.parametrize("clean", [True, False])
 def test_dropped_messages_rest_no_longer_than_the_broker_may_know_them(
     silent_broker: Any, connect: Connect, clean: bool
@@ -278,6 +313,7 @@ def test_dropped_messages_rest_no_longer_than_the_broker_may_know_them(
     assert [client.packet_ids.state(mid) for mid in (1, 2)] == ["free", "free" if clean else "quarantined"]
 
 
+@since_2_2
 def test_messages_that_were_never_sent_are_free_once_dropped() -> None:
     client = Client(V2)
     assert client.publish("t", qos=1).rc == client.publish("t", qos=2).rc == OFFLINE
@@ -285,6 +321,7 @@ def test_messages_that_were_never_sent_are_free_once_dropped() -> None:
     assert client.packet_ids.available == 65_535
 
 
+@since_2_2
 def test_reinitialised_it_has_all_its_ids_again() -> None:
     ids = Allocator(1, 9)
     client = Client(V2, ids=ids)
@@ -346,3 +383,18 @@ def test_the_example_shows_both(mosquitto: Any, run_example: Callable[..., str])
     assert "stock: one message waits, 65,534 ids are free, and the next message is refused" in told
     assert "mtsid: one message waits, and the next gets packet id 2" in told
     assert "100 messages were acknowledged; ids live: 0" in told
+
+
+def test_without_paho_the_extra_is_named(in_child: Callable[..., str]) -> None:
+    in_child(
+        """
+import sys
+sys.modules["paho"] = None
+try:
+    import mtsid.integrations.paho
+except ModuleNotFoundError as error:
+    assert "pip install 'mtsid[paho]'" in str(error), error
+else:
+    raise SystemExit("imported")
+"""
+    )

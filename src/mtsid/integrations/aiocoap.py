@@ -14,7 +14,7 @@ sends the old answer again, and the request hangs. Here each peer has an `Alloca
 The times are those of the message's `transport_tuning`. Multicast has ids of its own, out of a part of the range that
 no single peer gets, since nobody knows who its receivers are.
 
-What this stands on, in aiocoap 0.4.14 to 0.4.17: each Context makes its `MessageManager` in
+What this stands on, in aiocoap 0.4.16 and 0.4.17: each Context makes its `MessageManager` in
 `_append_tokenmanaged_messagemanaged_transport`; that asks `_next_message_id` from within `send_message` alone, puts a
 message on the wire for the first time in `_send_initially`, and ends an exchange in `_remove_exchange`, `_retransmit`
 and `dispatch_error`.
