@@ -30,7 +30,7 @@ from random import Random
 from typing import Any, Literal, NoReturn
 
 from mtsid.lab import audit_phases as phases
-from mtsid.lab.audit_report import AuditReport, Cost, Turns
+from mtsid.lab.audit_report import AuditReport, Cost
 from mtsid.lab.audit_watch import Source, Worker, let_go, run
 from mtsid.lab.histories import Recorder
 from mtsid.lab.wording import count
@@ -170,7 +170,7 @@ class _Audit:
             if not let_go([one], report.timeout):
                 raise _Hung(self._silent(f"One thread that wanted to hold {report.live:,} ids", [one]))
             # It has no more than that, and lets callers wait: once more, with half of them.
-            one.stopped, report.turns = False, Turns()
+            one.stopped = False
             self._alone(turns(len(one.held) // 2), f"One thread that held {len(one.held) // 2:,} ids and took turns")
 
     def _compete(self) -> None:
