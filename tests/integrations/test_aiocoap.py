@@ -213,8 +213,10 @@ def test_requests_that_wait_are_sent_in_their_order_and_hold_up_no_other_peer(fe
                 await ask(context, peer.uri)
                 done.append(number)
 
-            tasks = [asyncio.create_task(waits(number)) for number in range(3)]
-            await coap.eventually(lambda: in_line(context) == 3)
+            tasks = []
+            for number in range(3):
+                tasks.append(asyncio.create_task(waits(number)))
+                await coap.eventually(lambda: in_line(context) == len(tasks))
             await ask(context, other.uri)
             assert (done, len(peer.mids)) == ([], few_ids)
             for number in range(3):
