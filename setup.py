@@ -21,6 +21,8 @@ MODULES = [
     "mtsid.core.id_verbs",
     "mtsid.core.lease",
     "mtsid.core.allocator",
+    "mtsid.core.table_contents",
+    "mtsid.core.table",
     "mtsid.core.message",
     "mtsid.core.contents",
     "mtsid.core.verbs",

@@ -1,7 +1,8 @@
 """Identifiers that are never in use twice. Public names only; no logic.
 
-`Allocator` hands out reusable ids, `MessageQueue` numbers the messages that it holds. `mtsid.v40` has the same verbs
-with the defects of Exchange Server 4.0, for comparison; `mtsid.lab` compares.
+`Allocator` hands out reusable ids, `InFlightTable` keeps what each of them stands for, and `MessageQueue` numbers the
+messages that it holds. `mtsid.v40` has the verbs of the first and the last with the defects of Exchange Server 4.0, for
+comparison; `mtsid.lab` compares.
 """
 
 from mtsid.core.allocator import Allocator
@@ -9,7 +10,8 @@ from mtsid.core.audit import Audit
 from mtsid.core.include import get_include
 from mtsid.core.message import Message
 from mtsid.core.queue import MessageQueue
-from mtsid.core.stats import AllocatorStats
+from mtsid.core.stats import AllocatorStats, TableStats
+from mtsid.core.table import InFlightTable
 from mtsid.errors import (
     AuditError,
     Empty,
@@ -31,6 +33,7 @@ __all__ = [
     "Empty",
     "Exhausted",
     "Full",
+    "InFlightTable",
     "InUse",
     "Late",
     "Message",
@@ -39,5 +42,6 @@ __all__ = [
     "NotInUse",
     "ShutDown",
     "Stale",
+    "TableStats",
     "get_include",
 ]

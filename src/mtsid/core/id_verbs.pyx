@@ -49,7 +49,7 @@ from mtsid.core.quarantine cimport (
     rest_release,
 )
 from mtsid.core.timetable cimport NEVER
-from mtsid.core.waiting cimport LoopWaiter, Waiter, clock_now, deadline_of
+from mtsid.core.waiting cimport LoopWaiter, Waiter, clock_now, deadline_of, due_in
 
 from mtsid.errors import Exhausted, InUse, NotInUse
 
@@ -57,11 +57,6 @@ from mtsid.errors import Exhausted, InUse, NotInUse
 cdef extern from "Python.h":
     # As a plain pointer, so that NULL can be handled before Cython raises.
     PyObject* new_int "PyLong_FromLongLong"(long long)
-
-
-cdef uint64_t due_in(double seconds):
-    """The instant at which a quarantine is over."""
-    return clock_now() + <uint64_t> (seconds * 1e9) if seconds < 1e9 else NEVER  # 30 years are for ever
 
 
 # Functions, since the compiler puts those in line more readily than methods.

@@ -1,8 +1,8 @@
-"""What an allocator has counted."""
+"""What an allocator or a table has counted."""
 
 from typing import NamedTuple
 
-__all__ = ["AllocatorStats"]
+__all__ = ["AllocatorStats", "TableStats"]
 
 
 class AllocatorStats(NamedTuple):
@@ -34,4 +34,33 @@ class AllocatorStats(NamedTuple):
     #: Releases refused because the id was not live: double and foreign ones. A bulk call counts each id.
     refused: int
     #: Leases whose exit found them stale.
+    stale: int
+
+
+class TableStats(NamedTuple):
+    """What `InFlightTable.stats` returns, all of one instant. `added == released + live + quarantined`."""
+
+    #: The ids of the range, less the excluded ones.
+    capacity: int
+    #: Ids that stand for a payload.
+    live: int
+    #: Ids that rest.
+    quarantined: int
+    #: Ids that may be handed out now.
+    available: int
+    #: Threads and coroutines that stand in line for an id.
+    waiting: int
+    #: The most live ids that there were at once.
+    high_water: int
+    #: Payloads that were added since the table was made.
+    added: int
+    #: Uses that are over: popped, reset, or at the end of their quarantine.
+    released: int
+    #: Calls of `add` and `add_async` that ended with `Exhausted`.
+    exhausted: int
+    #: Ids that a `pop` or `quarantine` did not find in use: foreign ones and double answers.
+    refused: int
+    #: Answers that came late: pops of an id in quarantine.
+    late: int
+    #: Generations that a `pop` or `quarantine` found to be over.
     stale: int

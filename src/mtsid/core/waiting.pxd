@@ -62,3 +62,4 @@ cdef class WaitSet:
 
 cdef double deadline_of(double seconds) except -1
 cdef uint64_t clock_now() noexcept nogil
+cdef uint64_t due_in(double seconds) noexcept nogil

@@ -106,6 +106,11 @@ cdef uint64_t clock_now() noexcept nogil:
     return <uint64_t> now.tv_sec * 1_000_000_000 + <uint64_t> now.tv_nsec + load_relaxed(&clock_ahead)
 
 
+cdef uint64_t due_in(double seconds) noexcept nogil:
+    """The instant on that clock at which a quarantine is over."""
+    return clock_now() + <uint64_t> (seconds * 1e9) if seconds < 1e9 else NEVER  # 30 years are for ever
+
+
 def _advance_clock(double seconds) -> None:
     """Let time pass for whatever rests; for tests, which must not sleep. Nobody who sleeps is woken by it."""
     add_seq_cst(&clock_ahead, <uint64_t> (seconds * 1e9))
