@@ -23,7 +23,6 @@ cdef class InFlightTable(TableContents):
     cdef object try_for(self, object payload, Waiter waiter, uint64_t* generation)
     cdef void count(self, uint64_t* what) noexcept
     cdef object exhausted(self, Seen* seen)
-    cdef object take_out(self, object id, uint64_t generation, tuple default)
     cdef object not_taken(self, object id, int64_t offset, uint64_t generation, int64_t code, tuple default)
     cdef object stale(self, object id)
     cdef int make_room(self) except -1

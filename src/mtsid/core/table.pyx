@@ -17,7 +17,7 @@ It must not know: what a payload is.
 from operator import index
 
 cimport cython
-from cpython.object cimport PyObject
+from cpython.object cimport PyObject, PyTypeObject
 from cpython.ref cimport Py_DECREF, Py_INCREF
 from libc.stdint cimport INT64_MAX, int64_t, uint64_t
 from libc.stdlib cimport free
@@ -25,6 +25,7 @@ from libc.stdlib cimport free
 from mtsid.core.arguments cimport as_integer, as_seconds, as_timeout, shown
 from mtsid.core.atomic cimport load_relaxed
 from mtsid.core.bitmap cimport seldom
+from mtsid.core.entry cimport Entry, set_entry
 from mtsid.core.in_flight cimport (
     DONE,
     EXCLUDED,
@@ -100,6 +101,27 @@ cdef inline object give_out(InFlightTable self, int64_t offset, uint64_t generat
         raise MemoryError("no memory for an id")
     result = <object> id
     Py_DECREF(result)
+    return result
+
+
+cdef inline object take_out(InFlightTable self, object id, uint64_t generation, tuple default):
+    """The payload, whose use is over. Raises, or returns the default, if there is none."""
+    cdef int64_t offset = as_integer(id, "an id") - self.first
+    cdef int64_t code = NOT_LIVE
+    cdef PyObject* payload = NULL
+    cdef Chunk* spare = NULL
+    if <uint64_t> offset < self.flight.size:
+        monitor_enter(&self.flight.uses.monitor)
+        code = in_flight_take(&self.flight, offset, generation, False, &payload, &spare)
+        monitor_leave(&self.flight.uses.monitor)
+        if seldom(spare != NULL):
+            chunks_free(spare)
+    if seldom(code != DONE):
+        return self.not_taken(id, offset, generation, code, default)
+    result = <object> payload
+    Py_DECREF(result)
+    if self.waiting.needed():
+        self.waiting.wake(1)
     return result
 
 
@@ -339,27 +361,7 @@ cdef class InFlightTable(TableContents):
         """
         if len(default) > 1:
             raise TypeError(f"pop takes an id and at most one default, not {1 + len(default)} arguments")
-        return self.take_out(id, generation_of(generation), default)
-
-    @cython.final
-    cdef object take_out(self, object id, uint64_t generation, tuple default):
-        cdef int64_t offset = as_integer(id, "an id") - self.first
-        cdef int64_t code = NOT_LIVE
-        cdef PyObject* payload = NULL
-        cdef Chunk* spare = NULL
-        if <uint64_t> offset < self.flight.size:
-            monitor_enter(&self.flight.uses.monitor)
-            code = in_flight_take(&self.flight, offset, generation, False, &payload, &spare)
-            monitor_leave(&self.flight.uses.monitor)
-            if seldom(spare != NULL):
-                chunks_free(spare)
-        if seldom(code != DONE):
-            return self.not_taken(id, offset, generation, code, default)
-        result = <object> payload
-        Py_DECREF(result)
-        if self.waiting.needed():
-            self.waiting.wake(1)
-        return result
+        return take_out(self, id, generation_of(generation), default)
 
     @cython.final
     cdef object not_taken(self, object id, int64_t offset, uint64_t generation, int64_t code, tuple default):
@@ -497,3 +499,29 @@ cdef class InFlightTable(TableContents):
             if code != NO_CHUNK or not chunks_more(spare):
                 i += 1
         return 0
+
+
+# The commonest calls: a payload, and an id with at most a default ----------------------------------------------------
+
+cdef Entry add_whole, pop_whole
+
+
+cdef object add_entry(InFlightTable self, PyObject** arguments, Py_ssize_t given, PyObject* names):
+    cdef Seen seen
+    cdef int64_t offset
+    if given != 1 or names != NULL:
+        return add_whole(self, arguments, given, names)
+    offset = take(self, <object> arguments[0], &seen)
+    if seldom(offset < 0):
+        offset = self.wait_to_add(<object> arguments[0], 0.0, &seen)
+    return give_out(self, offset, seen.generation)
+
+
+cdef object pop_entry(InFlightTable self, PyObject** arguments, Py_ssize_t given, PyObject* names):
+    if names != NULL or not 1 <= given <= 2:
+        return pop_whole(self, arguments, given, names)
+    return take_out(self, <object> arguments[0], 0, () if given == 1 else (<object> arguments[1],))
+
+
+add_whole = set_entry(<PyTypeObject*> InFlightTable, "add", <void*> add_entry)
+pop_whole = set_entry(<PyTypeObject*> InFlightTable, "pop", <void*> pop_entry)
