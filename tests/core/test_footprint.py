@@ -49,6 +49,30 @@ def test_an_idle_queue_takes_at_most_16_kb(bytes_each: Callable[..., float]) -> 
     assert bytes_each("make = mtsid.MessageQueue", 1000) <= 16 * 1024
 
 
+def test_an_idle_table_takes_at_most_16_kb_with_exclusions_too(bytes_each: Callable[..., float]) -> None:
+    assert bytes_each("make = mtsid.InFlightTable", 1000) <= 16 * 1024
+    assert bytes_each("def make(): return mtsid.InFlightTable(0, 65535, exclude=[0, 65535])", 1000) <= 16 * 1024
+
+
+def test_a_table_that_was_used_over_and_over_is_as_small_again(bytes_each: Callable[..., float]) -> None:
+    used = """
+def make():
+    table = mtsid.InFlightTable()
+    flying = [table.add(n) for n in range(300)]
+    for n in range(70_000):
+        flying.append(table.add(None))
+        table.pop(flying[n])
+    table.reset()
+    return table
+"""
+    assert bytes_each(used, 50) <= 16 * 1024
+
+
+def test_a_full_table_takes_17_bytes_an_id(bytes_each: Callable[..., float]) -> None:
+    used = "def make():\n    t = mtsid.InFlightTable()\n    for _ in range(65535): t.add(None)\n    return t"
+    assert bytes_each(used, 20) <= 65535 * 17 + 16 * 1024
+
+
 def test_a_queue_takes_48_bytes_a_slot_and_the_payloads_pointer(bytes_each: Callable[..., float]) -> None:
     used = "def make():\n    q = mtsid.MessageQueue(65535)\n    q.put_many([None] * 65535)\n    return q"
     assert bytes_each(used, 20) <= 65535 * (48 + 8) + 16 * 1024

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mtsid import Allocator, MessageQueue
+from mtsid import Allocator, InFlightTable, MessageQueue
 
 _testcapi = pytest.importorskip("_testcapi", reason="this CPython was built without _testcapi, which makes memory fail")
 
@@ -101,3 +101,36 @@ def test_a_put_without_memory_for_its_number_leaves_the_queue_as_it_was_and_its_
     assert call_without_memory(put, 0) is FAILED
     assert (len(queue), sys.getrefcount(payload)) == (1, before)
     queue.audit()
+
+
+@pytest.mark.parametrize("verb", ["add", "add this", "pop", "quarantine", "reset", "items", "iter"])
+def test_a_table_without_memory_loses_and_invents_nothing(verb: str) -> None:
+    # Small ints are not allocated, so the ids are large; a reset has taken all out before it can tell what.
+    failed = 0
+    for allocations in range(24):
+        table: InFlightTable[list[int]] = InFlightTable(10_000, 10_999)
+        payloads = [[n] for n in range(200)]
+        live = {table.add(payload): payload for payload in payloads}
+        for id in (10_000, 10_100):
+            del live[id]
+            table.pop(id)
+        generations = {id: table.generation(id) for id in live}
+        call: Any = {
+            "add": partial(table.add, payloads[7]),
+            "add this": partial(table.add, payloads[7], id=10_500),
+            "pop": partial(table.pop, 10_007),
+            "quarantine": partial(table.quarantine, 10_007, 1000),
+            "reset": table.reset,
+            "items": table.items,
+            "iter": partial(iter, table),
+        }[verb]
+        before = sys.getrefcount(payloads[7])
+        if call_without_memory(call, allocations) is FAILED:
+            failed += 1
+            after = sys.getrefcount(payloads[7])
+            assert after == before
+            assert dict(table) == live
+            assert {id: table.generation(id) for id in live} == generations
+            assert (table.available, table.stats().quarantined) == (802, 0)
+        table._check()
+    assert failed or verb == "pop"

@@ -23,6 +23,10 @@ class SubclassOfQueue(mtsid.MessageQueue):  # type: ignore[type-arg]
     pass
 
 
+class SubclassOfTable(mtsid.InFlightTable):  # type: ignore[type-arg]
+    pass
+
+
 def a_message() -> Any:
     queue: mtsid.MessageQueue[int] = mtsid.MessageQueue(1)
     queue.put(1)
@@ -31,15 +35,18 @@ def a_message() -> Any:
 
 ALIVE: dict[str, Callable[[], Any]] = {
     "mtsid.Allocator": lambda: mtsid.Allocator(1, 3),
+    "mtsid.InFlightTable": lambda: mtsid.InFlightTable(1, 3),
     "mtsid.MessageQueue": lambda: mtsid.MessageQueue(3),
     "mtsid.Message": a_message,
     "mtsid.v40.Allocator": lambda: v40.Allocator(1, 3),
     "mtsid.v40.MessageQueue": lambda: v40.MessageQueue(3),
     "a subclass of Allocator": lambda: SubclassOfAllocator(1, 3),
+    "a subclass of InFlightTable": lambda: SubclassOfTable(1, 3),
     "a subclass of MessageQueue": lambda: SubclassOfQueue(3),
 }
 DATA: dict[str, Callable[[], Any]] = {
     "mtsid.AllocatorStats": lambda: mtsid.Allocator(1, 3).stats(),
+    "mtsid.TableStats": lambda: mtsid.InFlightTable(1, 3).stats(),
     "mtsid.Audit": lambda: mtsid.Audit(3, 1, 1, 1, ((2, 2),), ("x",)),
     "mtsid.MtsidError": lambda: mtsid.MtsidError("x"),
     "mtsid.AuditError": lambda: mtsid.AuditError("x", audit=mtsid.Audit(3, 1, 1, 1)),

@@ -459,6 +459,7 @@ cdef class InFlightTable(TableContents):
         """
         cdef Rows rows = Rows.__new__(Rows)
         cdef Chunk* spare = NULL
+        cdef list pairs = []
         cdef uint64_t live, i
         while True:
             monitor_enter(&self.flight.uses.monitor)
@@ -474,9 +475,9 @@ cdef class InFlightTable(TableContents):
             rows.make_room(live)
         try:
             rows.sort()
-            return [
-                (self.first + <int64_t> rows.rows[i].offset, <object> rows.rows[i].payload) for i in range(rows.length)
-            ]
+            for i in range(rows.length):  # no comprehension, as in table_contents.pyx
+                pairs.append((self.first + <int64_t> rows.rows[i].offset, <object> rows.rows[i].payload))
+            return pairs
         except MemoryError:
             self.put_back(rows, &spare)
             raise

@@ -311,8 +311,11 @@ cdef class TableContents:
     def __iter__(self):
         """The live ids, rising, as they were at one instant."""
         cdef Rows copy = self.copy(False)
+        cdef list ids = []
         cdef uint64_t i
-        return iter([self.first + <int64_t> copy.rows[i].offset for i in range(copy.length)])
+        for i in range(copy.length):  # no comprehension: Cython 3.3 drops the last item twice when memory ends
+            ids.append(self.first + <int64_t> copy.rows[i].offset)
+        return iter(ids)
 
     def keys(self):
         """The live ids, rising: a view of a copy that was made in one step, and does not change any more."""
