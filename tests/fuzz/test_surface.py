@@ -369,8 +369,8 @@ def every_argument() -> Iterator[Argument]:
 
 
 def make(maker: str) -> Any:
-    """Ids 1 .. 9. An allocator with 1 .. 3 live; a table with these and 4 in quarantine; a queue with 1 and 2 in flight,
-    3 .. 5 waiting.
+    """Ids 1 .. 9. An allocator with 1 .. 3 live; a table with 4 in quarantine too; a queue with 1 and 2 in flight, 3 .. 5
+    waiting.
     """
     kind, options = MAKERS[maker]
     if "Allocator" in maker:

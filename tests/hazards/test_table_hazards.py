@@ -259,7 +259,7 @@ def test_an_id_and_a_payload_may_use_the_table_while_they_are_asked(table: InFli
     assert table.pop(Index()) == "from __index__"
     for _ in range(300):
         table.add(Equal())
-    assert table == {id: 0 for id in range(1, 301)}
+    assert table == dict.fromkeys(range(1, 301), 0)
     assert len(table) == 0
 
 

@@ -1,4 +1,4 @@
-"""`InFlightTable.add_async`: coroutines and threads in one line; a cancelled one has added nothing, and lost no wake-up."""
+"""`InFlightTable.add_async`: coroutines and threads in one line; a cancelled one adds nothing and loses no wake-up."""
 
 from __future__ import annotations
 
