@@ -53,6 +53,7 @@ GOALS = {
     "pair/simple-queue": Goal("acquire + release", "a SimpleQueue as free list", 1.0, 1.0),
     "occupied/99": Goal("acquire + release, 99 % of 65,535 live", "itself, none live", 1.3, 1.3),
     "occupied/99.99": Goal("acquire + release, 99.99 % of 2**24 live", "itself, none live", 3, 3),
+    "table/counter": Goal("InFlightTable: add + pop", "a lock, a checked counter and a dict", 0.2, 0.2),
     "cycle/queues": Goal("put + get + ack", QUEUES, 0.35, 0.40),
     "cycle/floor": Goal("put + get + ack", "three compiled calls without work", 1.4, 1.3),
     "threads/one": Goal(f"{AT_BOUND}, 1 pair of threads", QUEUES, 2, 2, "throughput"),

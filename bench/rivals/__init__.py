@@ -4,6 +4,7 @@ A rival is an object with a name, `called(verb)`, which names it as a side, and 
 an answer:
 
 id_pair(live=())    take an id and give it back; the ids `live` are taken already
+request(live=())    something is added under a free id, and popped; the ids `live` are taken already
 cycle()             a message enters, is got and leaves
 flow(bound)         the same in two halves, for threads: what a producer does, what a consumer does
 hand_off()          put, and a get that waits

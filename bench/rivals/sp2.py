@@ -11,7 +11,7 @@ from typing import Any
 from bench.harness import IDS, Loop
 from bench.rivals import Rival
 from bench.threads import Flow, HandOff
-from mtsid import Allocator, MessageQueue
+from mtsid import Allocator, InFlightTable, MessageQueue
 
 
 @dataclass(frozen=True)
@@ -135,4 +135,25 @@ class Variant(Rival):
         return loop
 
 
+class Table(Rival):
+    """The map of pending requests; 4.0 has none."""
+
+    name = "mtsid"
+
+    def request(self, live: Any = ()) -> Loop:
+        """Add and pop."""
+        table: InFlightTable[object] = InFlightTable(1, IDS)
+        for number in live:
+            table.add(None, id=number)
+        add, pop = table.add, table.pop
+        request = object()
+
+        def loop(n: int) -> None:
+            for _ in repeat(None, n):
+                pop(add(request))
+
+        return loop
+
+
+TABLE = Table()
 SP2 = Variant("mtsid", Allocator, MessageQueue)
