@@ -13,10 +13,10 @@ from collections.abc import Hashable, Iterable
 from dataclasses import replace
 from typing import Any, NamedTuple, Protocol
 
-from mtsid import Empty, Exhausted, Full, InUse, NotInUse, ShutDown, Stale
+from mtsid import Empty, Exhausted, Full, InUse, Late, NotInUse, ShutDown, Stale
 from schedules.explorer import Operation
 
-__all__ = ["Counted", "Ids", "Messages", "Model", "linearizable"]
+__all__ = ["Counted", "Ids", "Messages", "Model", "Requests", "linearizable"]
 
 
 class Model(Protocol):
@@ -154,6 +154,109 @@ class Ids:
         rests = given <= {id for id, _ in state.resting}
         right = "live" if given <= state.live else "quarantined" if rests else "free"
         return [state] if result == right else []
+
+
+class Use(NamedTuple):
+    """What an id of the model's table stands for; nothing while it rests, `due` says until when."""
+
+    id: int
+    generation: int
+    payload: object
+    due: float = math.inf
+
+
+class InFlight(NamedTuple):
+    """The state of the model's table."""
+
+    live: frozenset[Use]
+    resting: frozenset[Use]
+    uses: int
+    now: float = 0.0
+
+
+class Requests:
+    """A table: what is in flight, what rests and until when, and how many uses there were, which numbers them."""
+
+    def __init__(
+        self, last: int, added_before: Iterable[object] = (), resting: Iterable[tuple[int, float]] = ()
+    ) -> None:
+        self.range = frozenset(range(1, last + 1))
+        dues = dict(resting)
+        uses = [Use(i, i, payload, dues.get(i, math.inf)) for i, payload in enumerate(added_before, 1)]
+        rest = frozenset(use._replace(payload=None) for use in uses if use.id in dues)
+        self.before = InFlight(frozenset(use for use in uses if use.id not in dues), rest, len(uses))
+
+    def start(self) -> Hashable:
+        """Return the table at first."""
+        return self.before
+
+    def after(self, state: Hashable, operation: Operation) -> Iterable[Hashable]:
+        """Return what may be in the table afterwards."""
+        assert isinstance(state, InFlight)
+        state = state._replace(resting=frozenset(use for use in state.resting if use.due > state.now))
+        return getattr(self, f"_{operation.name}")(state, operation)  # type: ignore[no-any-return]
+
+    def _use(self, uses: frozenset[Use], id: int) -> Use | None:
+        return next((use for use in uses if use.id == id), None)
+
+    def _add(self, state: InFlight, operation: Operation) -> list[InFlight]:
+        result = operation.result
+        free = self.range - {use.id for use in state.live | state.resting}
+        if isinstance(result, Counted):
+            return [state] if not free and result == (len(state.live), len(state.resting)) else []
+        if result not in free:
+            return []
+        use = Use(result, state.uses + 1, operation.arguments[0])
+        return [state._replace(live=state.live | {use}, uses=state.uses + 1)]
+
+    _wait = _add
+
+    def _add_this(self, state: InFlight, operation: Operation) -> list[InFlight]:
+        in_use = any(use.id == operation.arguments[1] for use in state.live | state.resting)
+        if operation.result is InUse:
+            return [state] if in_use else []
+        return self._add(state, operation) if operation.result == operation.arguments[1] else []
+
+    def _pop(self, state: InFlight, operation: Operation) -> list[InFlight]:
+        id, *generation = operation.arguments
+        live, resting = self._use(state.live, id), self._use(state.resting, id)
+        found = live or resting
+        if generation and (found is None or found.generation != generation[0]):
+            return [state] if operation.result is Stale else []
+        if live is not None:
+            return [state._replace(live=state.live - {live})] if operation.result == live.payload else []
+        if resting is not None:
+            return [state._replace(resting=state.resting - {resting})] if operation.result is Late else []
+        return [state] if operation.result is NotInUse else []
+
+    def _quarantine(self, state: InFlight, operation: Operation) -> list[InFlight]:
+        id, *seconds = operation.arguments
+        live = self._use(state.live, id)
+        if live is None:
+            return [state] if operation.result is NotInUse else []
+        use = live._replace(payload=None, due=state.now + (seconds[0] if seconds else math.inf))
+        following = state._replace(live=state.live - {live}, resting=state.resting | {use})
+        return [following] if operation.result == live.payload else []
+
+    def _reset(self, state: InFlight, operation: Operation) -> list[InFlight]:
+        following = state._replace(live=frozenset(), resting=frozenset())
+        return [following] if self._items(state, operation) else []
+
+    def _items(self, state: InFlight, operation: Operation) -> list[InFlight]:
+        return [state] if operation.result == tuple(sorted((use.id, use.payload) for use in state.live)) else []
+
+    def _generation(self, state: InFlight, operation: Operation) -> list[InFlight]:
+        use = self._use(state.live | state.resting, operation.arguments[0])
+        return [state] if operation.result == (NotInUse if use is None else use.generation) else []
+
+    def _state(self, state: InFlight, operation: Operation) -> list[InFlight]:
+        id = operation.arguments[0]
+        rests = self._use(state.resting, id) is not None
+        right = "live" if self._use(state.live, id) is not None else "quarantined" if rests else "free"
+        return [state] if operation.result == right else []
+
+    def _tick(self, state: InFlight, operation: Operation) -> list[InFlight]:
+        return [state._replace(now=state.now + operation.arguments[0])]
 
 
 class Held(NamedTuple):

@@ -7,10 +7,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from mtsid import Allocator, AuditError, Exhausted, MessageQueue, v40
+from mtsid import Allocator, AuditError, Exhausted, InFlightTable, MessageQueue, v40
 from mtsid.core.waiting import _advance_clock
 from schedules.explorer import Operation, Run, Scenario
-from schedules.linearizability import Counted, Ids, Messages, Model, linearizable
+from schedules.linearizability import Counted, Ids, Messages, Model, Requests, linearizable
 
 __all__ = ["Plan", "racy_claim", "sp2"]
 
@@ -47,6 +47,24 @@ def _ids_counted(subject: Allocator, name: str, arguments: tuple[Any, ...]) -> A
         return _ids(subject, name, arguments)
     except Exhausted as error:
         return Counted(error.live, error.quarantined)
+
+
+def _requests(table: InFlightTable[str], name: str, arguments: tuple[Any, ...]) -> Any:
+    """Call a table's method, with what `Exhausted` counted."""
+    try:
+        match name:
+            case "tick":
+                return _advance_clock(*arguments)
+            case "wait":
+                return table.add(*arguments, timeout=None)
+            case "add_this":
+                return table.add(arguments[0], id=arguments[1])
+            case "pop" if len(arguments) == 2:
+                return table.pop(arguments[0], generation=arguments[1])
+        result = getattr(table, name)(*arguments)
+    except Exhausted as error:
+        return Counted(error.live, error.quarantined)
+    return tuple(result) if name in ("items", "reset") else result
 
 
 def _messages(subject: Any, name: str, arguments: tuple[Any, ...]) -> Any:
@@ -122,6 +140,27 @@ def _allocator(
     return Plan(Scenario(name, setup, threads, check, perform), bound)
 
 
+def _table(
+    name: str,
+    last: int,
+    threads: list[Calls],
+    *,
+    added: tuple[str, ...] = (),
+    resting: tuple[tuple[int, float], ...] = (),
+    bound: int | None = None,
+) -> Plan:
+    def setup() -> InFlightTable[str]:
+        table: InFlightTable[str] = InFlightTable(1, last)
+        for payload in added:
+            table.add(payload)
+        for id, seconds in resting:
+            table.quarantine(id, seconds)
+        return table
+
+    check = _judge(lambda: Requests(last, added, resting), lambda table: table._check())
+    return Plan(Scenario(name, setup, threads, check, _requests), bound)
+
+
 def _queue(
     name: str, capacity: int, threads: list[Calls], *, put: tuple[str, ...] = (), bound: int | None = None
 ) -> Plan:
@@ -151,6 +190,11 @@ RELEASE: Calls = [("release", (1,))]
 FOR_EVER = ((1, math.inf),)
 AN_HOUR = ((1, 3600.0),)
 OVER = ((1, 0.0),)
+ADD: Calls = [("add", ("x",))]
+ADD_POP: Calls = [*ADD, ("pop", (_last,))]
+ADD_WAITS: Calls = [("wait", ("x",))]
+POP: Calls = [("pop", (1,))]
+LOOK: Calls = [("items", ())]
 GET_ACK: Calls = [("get", ()), ("ack", (_last,))]
 GET_NACK: Calls = [("get_nowait", ()), ("nack", (_last,))]
 GET_ACK_MANY: Calls = [("get_many", (2,)), ("ack_many", (_last,))]
@@ -323,6 +367,41 @@ def sp2() -> list[Plan]:
             live=(1, 2),
             bound=2,
         ),
+        # The table: a payload and its id are one thing.
+        _table("table: add | add of the only id: one is Exhausted", 1, [ADD, [("add", ("y",))]]),
+        _table("table: add, pop | add, pop | items", 2, [ADD_POP, [("add", ("y",)), ("pop", (_last,))], LOOK], bound=2),
+        _table("table: add | pop of the only id", 1, [ADD, POP], added=("a",)),
+        _table("table: pop | pop of one id: one is NotInUse", 2, [POP, POP], added=("a",)),
+        _table("table: add | reserve, items", 2, [ADD, [("add_this", ("y", 1)), *LOOK]]),
+        _table("table: pop | quarantine of one id, items", 2, [POP, [*REST, *LOOK]], added=("a", "b")),
+        _table("table: quarantine | quarantine of one id", 2, [REST, REST], added=("a",)),
+        _table("table: pop | pop of a quarantined id: one is Late", 1, [POP, POP], added=("a",), resting=FOR_EVER),
+        _table("table: quarantine, pop | add is Exhausted, and counts", 1, [REST + POP, ADD], added=("a",)),
+        _table("table: pop, add | pop of the first use: Stale", 1, [POP + ADD, [("pop", (1, 1))]], added=("a",)),
+        _table(
+            "table: an hour, add | pop: Late, or it is another's",
+            1,
+            [[("tick", (3600,)), *ADD], POP],
+            added=("a",),
+            resting=AN_HOUR,
+        ),
+        _table(
+            "table: add, one whose quarantine is over | add | state",
+            1,
+            [ADD, [("add", ("y",))], [("state", (1,))]],
+            added=("a",),
+            resting=OVER,
+            bound=2,
+        ),
+        _table("table: reset | pop, add", 2, [RESET, POP + ADD], added=("a", "b")),
+        _table("table: reset | quarantine | items", 2, [RESET, REST, LOOK], added=("a", "b"), bound=2),
+        _table("table: reset, generation | add of a use", 1, [[*RESET, ("generation", (1,))], ADD], added=("a",)),
+        _table("table: add waits | pop", 1, [ADD_WAITS, POP], added=("a",), bound=3),
+        _table("table: add waits | reset", 1, [ADD_WAITS, RESET], added=("a",), bound=3),
+        _table(
+            "table: add waits | pop of a quarantined id", 1, [ADD_WAITS, POP], added=("a",), resting=FOR_EVER, bound=2
+        ),
+        _table("table: 2 adds wait | 2 pops", 2, [ADD_WAITS, ADD_WAITS, [*POP, ("pop", (2,))]], added=BOTH, bound=2),
         # The queue.
         _queue("put | put, room for one: one is Full", 1, [[("put_nowait", ("a",))], [("put_nowait", ("b",))]]),
         _queue("put | get", 2, [[("put_nowait", ("a",))], TRY]),
