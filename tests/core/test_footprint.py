@@ -56,12 +56,13 @@ def test_an_idle_table_takes_at_most_16_kb_with_exclusions_too(bytes_each: Calla
 
 def test_a_table_that_was_used_over_and_over_is_as_small_again(bytes_each: Callable[..., float]) -> None:
     used = """
+import collections
 def make():
     table = mtsid.InFlightTable()
-    flying = [table.add(n) for n in range(300)]
-    for n in range(70_000):
+    flying = collections.deque(table.add(None) for _ in range(300))
+    for _ in range(70_000):
         flying.append(table.add(None))
-        table.pop(flying[n])
+        table.pop(flying.popleft())
     table.reset()
     return table
 """
