@@ -43,6 +43,7 @@ BITMAP, BULK, BACKLOG = "core/bitmap.pxd", "core/bitmap_bulk.pxd", "core/backlog
 ALLOCATOR, WAITING = "core/id_verbs.pyx", "core/waiting.pyx"
 VERBS, STEPS = "core/verbs.pyx", "core/steps.pxi"
 QUARANTINE, LEASES = "core/quarantine.pxd", "core/leases.pxd"
+TABLE, FLIGHT, USES = "core/table.pyx", "core/in_flight.pxd", "core/uses.pxd"
 
 MUTANTS = (
     Mutant(
@@ -482,6 +483,99 @@ MUTANTS = (
         raise MemoryError()
 """,
         test="tests/core/test_no_memory.py",
+    ),
+    Mutant(
+        "a table's add that takes no id",
+        FLIGHT,
+        """\
+    taken_set(&self.taken, offset)
+    self.live += 1
+""",
+        """\
+    self.live += 1
+""",
+        scenario="table: add | add of the only id",
+    ),
+    Mutant(
+        "a generation that is not looked at",
+        FLIGHT,
+        "if generation and (use[0] == NULL or use[0].generation != generation):",
+        "if generation and use[0] == NULL:",
+        scenario="table: pop, add | pop of the first use",
+    ),
+    Mutant(
+        "a late answer that does not look at the clock",
+        TABLE,
+        """\
+            self.end_rests()  # it may be over
+""",
+        "",
+        scenario="table: an hour, add | pop",
+    ),
+    Mutant(
+        "a pop that wakes nobody",
+        TABLE,
+        """\
+    Py_DECREF(result)
+    if self.waiting.needed():
+        self.waiting.wake(1)
+    return result
+
+
+cdef class
+""".rstrip(),
+        """\
+    Py_DECREF(result)
+    return result
+
+
+cdef class
+""".rstrip(),
+        scenario="table: add waits | pop",
+    ),
+    Mutant(
+        "a table's reset that wakes nobody",
+        TABLE,
+        """\
+            if self.waiting.needed():
+                self.waiting.wake_all()
+""",
+        """\
+            pass
+""",
+        scenario="table: add waits | reset",
+    ),
+    Mutant(
+        "a reset that keeps no payload if its list finds no memory",
+        TABLE,
+        """\
+            self.put_back(rows, &spare)
+            raise
+""",
+        """\
+            raise
+""",
+        test="tests/core/test_no_memory.py",
+    ),
+    Mutant(
+        "a chunk that goes while the collector walks over it",
+        USES,
+        "if self.empty == NULL or self.settled:",
+        "if self.empty == NULL:",
+        test="tests/hazards/test_table_hazards.py",
+    ),
+    Mutant(
+        "a second empty chunk that is kept",
+        USES,
+        """\
+            unlink(self, chunk)
+            chunk.next = spare[0]
+            spare[0] = chunk
+""",
+        """\
+            pass
+""",
+        test="tests/core/test_table.py",
     ),
 )
 

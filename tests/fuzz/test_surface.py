@@ -369,7 +369,7 @@ def every_argument() -> Iterator[Argument]:
 
 
 def make(maker: str) -> Any:
-    """Ids 1 .. 9. An allocator with 1 .. 3 live; a table with 4 resting too; a queue with 1, 2 in flight, 3 .. 5 waiting."""
+    """Ids 1 .. 9. An allocator with 1 .. 3 live; a table, and 4 rests; a queue with 1, 2 in flight, 3 .. 5 waiting."""
     kind, options = MAKERS[maker]
     if "Allocator" in maker:
         ids = kind(1, 9, **options)
