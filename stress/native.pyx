@@ -45,6 +45,7 @@ from mtsid.core.quarantine cimport bitmap_reset
 import mtsid
 from mtsid import v40
 from mtsid.core.lease import Lease
+from mtsid.core.table_contents import Rows
 from mtsid.core.waiting import Knock, LoopWaiter, Waiter, WaitSet
 
 cdef extern from "objects.h":
@@ -434,7 +435,7 @@ cdef class Parcel:
 
 
 for kind in (
-    mtsid.Allocator, mtsid.Message, mtsid.MessageQueue, v40.Allocator, v40.MessageQueue, Waiter, LoopWaiter, Knock, WaitSet,
-    Lease, Desk, Parcel
+    mtsid.Allocator, mtsid.InFlightTable, Rows, mtsid.Message, mtsid.MessageQueue, v40.Allocator, v40.MessageQueue, Waiter,
+    LoopWaiter, Knock, WaitSet, Lease, Desk, Parcel
 ):
     tell_of(<PyTypeObject*> kind)

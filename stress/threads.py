@@ -421,6 +421,55 @@ def peeks(stress: Any, threads: int, rounds: int) -> int:
     return done
 
 
+def requests(stress: Any, threads: int, rounds: int) -> int:
+    """Every verb of a table. Each payload is new and dies when it is popped; what all of them hold is counted."""
+    table: mtsid.InFlightTable[Any] = mtsid.InFlightTable(1, 4 * threads + 200, exclude=range(5, 200))
+    kept = object()
+    before = sys.getrefcount(kept)
+
+    def work(me: int) -> int:
+        chance = random.Random(me)
+        for _ in range(rounds):
+            what = chance.randrange(8)
+            with suppress(mtsid.MtsidError):
+                id = table.add(stress.Parcel(kept), timeout=chance.choice([0, 0.001]))
+                generation = table.generation(id)
+                if what == 0:
+                    table.quarantine(id, chance.choice([None, 0, 0.001]), generation=generation)
+                    table.pop(id, generation=generation)
+                elif what == 1:
+                    table.pop(id, None, generation=generation)
+                    table.add(stress.Parcel(kept), id=id)
+                elif what == 2:
+                    assert table[id].what is kept
+                    table.quarantine(id)
+                elif what == 3:
+                    table.pop(chance.randint(1, 4 * threads + 200))
+                else:
+                    table.pop(id)
+        return rounds
+
+    def look(me: int) -> int:
+        chance = random.Random(me)
+        for n in range(rounds):
+            payload = table.get(chance.randint(1, 4 * threads + 200))
+            assert payload is None or payload.what is kept
+            if n % 10 == 0:
+                assert all(payload.what is kept for payload in table.values())
+                table.stats(), list(table), len(table), table.available
+            if n % 100 == 0:
+                table.reset()
+        return rounds
+
+    half = threads // 2
+    done = together([*[partial(work, me) for me in range(half)], *[partial(look, me) for me in range(half)]])
+    table.reset()
+    table._check()
+    gc.collect()
+    assert sys.getrefcount(kept) == before, f"{sys.getrefcount(kept)} references, {before} before"
+    return done
+
+
 def births_and_deaths(stress: Any, threads: int, rounds: int) -> int:
     """Queues and allocators that come and go, in cycles through their own bodies, for the collector to find."""
 
@@ -494,6 +543,7 @@ def run(stress: Any, scale: float) -> None:
         ("Allocator: quarantine, lease, resize, asyncio", lambda n: resting(stress, n, rounds // 4)),
         ("Allocator: few ids, waiting", lambda n: few_ids(stress, n, rounds)),
         ("Allocator: reset", lambda n: resets(stress, n, rounds)),
+        ("InFlightTable: every verb", lambda n: requests(stress, n, 4 * rounds)),
         ("MessageQueue(1): every verb", lambda n: traffic(stress, n, rounds // 2, 1, False)),
         ("MessageQueue(7): every verb", lambda n: traffic(stress, n, rounds, 7, False)),
         ("MessageQueue(400): every verb", lambda n: traffic(stress, n, rounds, 400, False)),
