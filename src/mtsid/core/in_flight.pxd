@@ -12,15 +12,15 @@ An id is live if and only if there is a payload at its place; so payload and id 
 step; that is why this is not the lock-free bitmap of the Allocator, whose steps others may find half done.
 
 Invariants
-1.  Outside the monitor, an offset is taken if and only if it is live, rests, or is excluded. Live: its use has a payload.
-    Resting: its use has none, and it has an entry in the timetable. Excluded: it has no use.
+1.  Outside the monitor, an offset is taken if and only if it is live, rests, or is excluded. Live: its use has a
+    payload. Resting: its use has none, and it has an entry in the timetable. Excluded: it has no use.
 2.  `live` counts the live ones, the timetable's length those that rest; capacity - live - resting are free.
 3.  Generations are a 64-bit counter of the uses of the whole table: it never wraps, and no two uses have the same.
-4.  Nothing here has a clock. Whoever looks for a free id, or says that there is none, ends the rest of those that are due
-    first: `earliest` is written in the monitor and may be read outside it as a hint.
+4.  Nothing here has a clock. Whoever looks for a free id, or says that there is none, first ends the rest of those that
+    are due: `earliest` is written in the monitor and may be read outside it as a hint.
 
-Every function here runs inside the monitor; none calls Python, allocates, frees or drops a reference. A payload that leaves
-is handed to the caller with its reference.
+Every function here runs inside the monitor; none calls Python, allocates, frees or drops a reference. A payload that
+leaves is handed to the caller with its reference.
 
 It must not know: what ids are called outside, who waits, clocks.
 """
@@ -185,7 +185,7 @@ cdef inline int64_t in_flight_take(
 ) noexcept nogil:
     """DONE: the use is over, and its payload the caller's. NOT_LIVE, STALE: nothing changed.
 
-    LATE: it rested. With `may_rest` it is over now; else nothing changed, so that the caller can look at the clock first.
+    LATE: it rested. With `may_rest` it is over now; else nothing changed, so that the caller can look at the clock.
     """
     cdef Use* use
     cdef int64_t code = find(self, offset, generation, &use)

@@ -1,13 +1,13 @@
 """What does each id stand for? The map of pending requests that every protocol client keeps beside its ids.
 
-The verbs: add, pop, quarantine, reset, and waiting for an id. What a step does stands in in_flight.pxd, what makes it one
-step in table_contents.pyx, whose invariants hold here too; blocking is in waiting.pyx.
+The verbs: add, pop, quarantine, reset, and waiting for an id. What a step does stands in in_flight.pxd, what makes it
+one step in table_contents.pyx, whose invariants hold here too; blocking is in waiting.pyx.
 
 Invariants
 1.  A step that succeeded does not fail any more: a chunk, or room in the timetable, is there before it. Only the number
     that `add` returns and the list that `reset` returns are made after it; without memory for those it is undone.
-2.  Wake-ups: whatever frees an id wakes one who waits for one. A waiter tries inside the monitor after it registered, so
-    it sees the step, or the step's owner sees it. An alarm for the end of a quarantine: invariant 7 of waiting.pyx.
+2.  Wake-ups: whatever frees an id wakes one who waits for one. A waiter tries inside the monitor after it registered,
+    so it sees the step, or the step's owner sees it. An alarm for the end of a quarantine: invariant 7 of waiting.pyx.
 
 Progress: blocking for the length of another thread's step; that of `reset` is as long as the table is full.
 
@@ -140,13 +140,13 @@ cdef class InFlightTable(TableContents):
     MemoryError
         When there is no memory for it: a bit an id and a pointer for each 128, and 16 bytes for each id in use.
 
-    For a client's pending requests: `add` takes a free id for a request, `pop` ends it and frees the id, `quarantine` gives
-    it up but keeps its id from the next one, as long as a late answer may come. A payload and its id come and go in one
-    step, for whoever looks. No two requests in flight ever have the same id.
+    For a client's pending requests: `add` takes a free id for a request, `pop` ends it and frees the id, `quarantine`
+    gives it up but keeps its id from the next one, as long as a late answer may come. A payload and its id come and go
+    in one step, for whoever looks. No two requests in flight ever have the same id.
 
     Every method may be called from any thread, with the GIL or without, and is reentrant. As a Mapping it shows what is
-    live: views are copies, exact and sorted by id; two tables are equal if their items are, and an empty one is false, so
-    write `table if table is not None else InFlightTable()`. It can be neither pickled nor copied.
+    live: views are copies, exact and sorted by id; two tables are equal if their items are, and an empty one is false,
+    so write `table if table is not None else InFlightTable()`. It can be neither pickled nor copied.
 
     >>> pending = InFlightTable(1, 65535)
     >>> pending.add("first request"), pending.add("second request")
@@ -352,8 +352,8 @@ cdef class InFlightTable(TableContents):
     def pop(self, id, *default, generation=None):
         """The request is over: its payload, and its id is free.
 
-        `NotInUse`, a `KeyError`, if nothing is in flight under this id: a double or foreign answer pops nothing. `Late` if
-        it is in quarantine: its id is free now, but the payload went to whoever gave it up. With a `default` that is
+        `NotInUse`, a `KeyError`, if nothing is in flight under this id: a double or foreign answer pops nothing. `Late`
+        if it is in quarantine: its id is free now, but the payload went to whoever gave it up. With a `default` that is
         returned instead of either.
 
         `generation`: what `generation(id)` said while the request was in flight. If the id is free by now or somebody
@@ -396,7 +396,7 @@ cdef class InFlightTable(TableContents):
     @cython.final
     cdef object stale(self, object id):
         return Stale(
-            f"that use of id {shown(id)} is over: it was popped, or a reset ended it, and the id may be somebody else's",
+            f"that use of id {shown(id)} is over: it was popped or reset, and the id may be somebody else's by now",
             id=index(id),
         )
 
@@ -453,9 +453,9 @@ cdef class InFlightTable(TableContents):
     # The end of all --------------------------------------------------------------------------------------------------
 
     def reset(self) -> list:
-        """Every request is over, as after a reconnection: the pairs of id and payload that were live, by id, in one step.
+        """Every request is over, as after a reconnection: the pairs of id and payload that were live, sorted by id.
 
-        Quarantine ends too. Generations from before are `Stale` from now on.
+        One step. Quarantine ends too. Generations from before are `Stale` from now on.
         """
         cdef Rows rows = Rows.__new__(Rows)
         cdef Chunk* spare = NULL
@@ -488,7 +488,7 @@ cdef class InFlightTable(TableContents):
 
     @cython.final
     cdef int put_back(self, Rows rows, Chunk** spare) except -1:
-        """There is no memory to tell what a reset took out: it goes back to where nobody has added anything meanwhile."""
+        """There is no memory to tell what a reset took out: it goes back, save where somebody was faster."""
         cdef uint64_t i = 0
         cdef int64_t code
         while i < rows.length:

@@ -1,7 +1,7 @@
-"""What an in-flight table holds, and how it is looked at: memory, and the reading half of a Mapping. The verbs are table.pyx.
+"""What an in-flight table holds, and how it is looked at: memory, and the half of a Mapping that reads.
 
-A table is a monitor: every operation is one step on what is in flight (in_flight.pxd), made atomic by the GIL itself or,
-without one, by a mutex held for tens of nanoseconds (monitor.h).
+A table is a monitor: every operation is one step on what is in flight (in_flight.pxd), made atomic by the GIL itself
+or, without one, by a mutex held for tens of nanoseconds (monitor.h). The verbs are in table.pyx.
 
 Invariants
 1.  Inside the monitor there is no Python call, no allocation, no decref. What a step needs is made before, a payload
@@ -193,8 +193,8 @@ cdef class TableContents:
     def generation(self, id) -> int:
         """Which use of the id this is: a number that no other use in this table has, of whatever id.
 
-        What `pop` and `quarantine` take to mean this use, and no later one. A quarantined id keeps it. `NotInUse` if the
-        id is free.
+        What `pop` and `quarantine` take to mean this use, and no later one. A quarantined id keeps it. `NotInUse` if
+        the id is free.
         """
         cdef int64_t offset = as_integer(id, "an id") - self.first
         cdef uint64_t generation = 0
@@ -318,15 +318,15 @@ cdef class TableContents:
         return iter(ids)
 
     def keys(self):
-        """The live ids, rising: a view of a copy that was made in one step, and does not change any more."""
+        """The live ids, rising: a view of a copy, made in one step, that does not change any more."""
         return self.snapshot().keys()
 
     def items(self):
-        """The pairs of id and payload, by id: a view of a copy that was made in one step, and does not change any more."""
+        """The pairs of id and payload, by id: a view of a copy, made in one step, that does not change any more."""
         return self.snapshot().items()
 
     def values(self):
-        """The payloads, by id: a view of a copy that was made in one step, and does not change any more."""
+        """The payloads, by id: a view of a copy, made in one step, that does not change any more."""
         return self.snapshot().values()
 
     def __eq__(self, other) -> bool:
@@ -390,8 +390,8 @@ cdef class TableContents:
 
     def __reduce_ex__(self, protocol):
         raise TypeError(
-            "an InFlightTable cannot be pickled or copied: a copy would hand out ids that are live here; share this one "
-            "between threads, or send dict(table)"
+            "an InFlightTable cannot be pickled or copied: a copy would hand out ids that are live here; share this "
+            "one between threads, or send dict(table)"
         )
 
     def _check(self) -> None:
@@ -408,5 +408,7 @@ Mapping.register(TableContents)
 
 # The collector sees the payloads from here on, before any subclass inherits or any table holds one.
 example = TableContents(1)
-show_payloads(<PyTypeObject*> TableContents, <char*> &(<TableContents> example).flight.uses - <char*> <PyObject*> example)
+show_payloads(
+    <PyTypeObject*> TableContents, <char*> &(<TableContents> example).flight.uses - <char*> <PyObject*> example
+)
 del example

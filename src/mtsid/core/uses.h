@@ -1,4 +1,4 @@
-/* The memory of a table's uses of ids, and what the garbage collector must see of it. The operations stand in uses.pxd. */
+/* The memory of what ids stand for, and what the garbage collector must see of it. The operations are in uses.pxd. */
 #ifndef MTSID_USES_H
 #define MTSID_USES_H
 
@@ -33,8 +33,8 @@ typedef struct {
 
 /* The collector ------------------------------------------------------------------------------------------------------
  *
- * As for queues (backlog.h): Cython's own functions know of Python attributes only. With the GIL the collector never runs
- * inside the monitor, and without it the world is stopped at a point outside. One such type a compiled module.
+ * As for queues (backlog.h): Cython's own functions know of Python attributes only. With the GIL the collector never
+ * runs inside the monitor, and without it the world is stopped at a point outside. One such type a compiled module.
  */
 static traverseproc mtsid_traverse_rest;
 static Py_ssize_t mtsid_uses_offset;
@@ -55,7 +55,7 @@ static int mtsid_traverse(PyObject *self, visitproc visit, void *arg)
     return 0;
 }
 
-/* Breaks cycles through payloads. The ids stay in use, without their payloads; the attributes stay too, so that whatever
+/* Breaks cycles through payloads. The ids stay in use, without their payloads; the attributes stay too, so that what
  * runs while the cycle falls apart finds a table that works. It may even add and pop: no chunk goes from here on. */
 static int mtsid_clear(PyObject *self)
 {

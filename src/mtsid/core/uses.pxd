@@ -113,7 +113,7 @@ cdef inline Use* uses_find(Uses* self, uint64_t offset) noexcept nogil:
 
 
 cdef inline Use* uses_begin(Uses* self, uint64_t offset, Chunk** spare) noexcept nogil:
-    """A place for the use of a free id, which the caller fills in; NULL: a chunk is wanted, and there is none to spare."""
+    """A place for the use of a free id, which the caller fills in; NULL: a chunk is wanted, and none to spare."""
     cdef uint64_t number = offset // USES_A_CHUNK
     cdef Chunk* chunk = self.chunks[number]
     if chunk == NULL:
