@@ -236,9 +236,8 @@ def test_what_is_added_is_popped_or_reset_once(threads: int, run_threads: Thread
     def work(me: int) -> None:
         for n in range(4000):
             id = table.add((me, n))
-            generation = table.generation(id) if n % 2 == 0 and id in table else None
             try:
-                payload = table.pop(id, generation=generation)
+                payload = table.pop(id, generation=table.generation(id) if n % 2 == 0 else None)
             except NotInUse:
                 continue
             out[me].append(payload)

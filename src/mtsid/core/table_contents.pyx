@@ -193,8 +193,8 @@ cdef class TableContents:
     def generation(self, id) -> int:
         """Which use of the id this is: a number that no other use in this table has, of whatever id.
 
-        What `pop` and `quarantine` take to mean this use, and no later one. A quarantined id keeps it. `NotInUse` if
-        the id is free.
+        What `pop` and `quarantine` take to mean this use, and no later one: ask for it before the request is sent, when
+        nobody can have answered it. A quarantined id keeps it. `NotInUse` if the id is free.
         """
         cdef int64_t offset = as_integer(id, "an id") - self.first
         cdef uint64_t generation = 0
