@@ -6,7 +6,9 @@ MTSID_EXPECT_NOGIL=1       the GIL is off and stays off when the compiled module
 MTSID_EXPECT_INSTALLED=1   mtsid comes from the environment's site-packages, not from a source tree
 """
 
+import asyncio
 import faulthandler
+import gc
 import importlib
 import os
 import subprocess
@@ -14,7 +16,7 @@ import sys
 import sysconfig
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -144,6 +146,55 @@ def in_child(tmp_path: Path) -> Callable[..., str]:
         return done.stdout
 
     return run
+
+
+class Stepped:
+    """An event loop that is run turn by turn, in the test's own thread."""
+
+    def __init__(self) -> None:
+        self.loop = asyncio.new_event_loop()
+
+    def task(self, coroutine: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
+        return self.loop.create_task(coroutine)
+
+    def turn(self, turns: int = 1) -> None:
+        for _ in range(turns):
+            self.loop.call_soon(self.loop.stop)
+            self.loop.run_forever()
+
+    def close(self) -> None:
+        self.loop.close()
+
+
+@pytest.fixture
+def stepped() -> Iterator[Callable[[], Stepped]]:
+    """`stepped()`: a loop with `task`, `turn` and `close`; its tasks are cancelled when the test is over."""
+    made: list[Stepped] = []
+
+    def make() -> Stepped:
+        made.append(Stepped())
+        return made[-1]
+
+    yield make
+    for one in made:
+        if not one.loop.is_closed():
+            for task in asyncio.all_tasks(one.loop):
+                task.cancel()
+            one.turn(3)
+            one.close()
+
+
+@pytest.fixture
+def forget() -> Callable[[list[asyncio.Task[Any]]], None]:
+    """`forget(tasks)`: drop those of a closed loop."""
+
+    def drop(tasks: list[asyncio.Task[Any]]) -> None:
+        for task in tasks:  # they never end, and would say so on standard error when they are collected
+            task._log_destroy_pending = False  # type: ignore[attr-defined]
+        tasks.clear()
+        gc.collect()
+
+    return drop
 
 
 # The contracts of tests/compare: each cell of a module's TABLE is a test, `promise` by `version`, `broken` or not.

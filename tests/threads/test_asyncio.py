@@ -8,7 +8,7 @@ import random
 import sys
 import threading
 import time
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -18,47 +18,14 @@ from mtsid import Allocator, Exhausted
 Threads = Callable[..., None]
 Waiting = Callable[[int], None]
 Eventually = Callable[[Callable[[], bool]], None]
+Forget = Callable[[list[asyncio.Task[Any]]], None]
+Stepped = Any  # of conftest.py
 
 
 def full(last: int = 1) -> Allocator:
     ids = Allocator(1, last)
     ids.acquire_many(last)
     return ids
-
-
-class Stepped:
-    """An event loop that is run turn by turn, in the test's own thread."""
-
-    def __init__(self) -> None:
-        self.loop = asyncio.new_event_loop()
-
-    def task(self, coroutine: Coroutine[Any, Any, int]) -> asyncio.Task[int]:
-        return self.loop.create_task(coroutine)
-
-    def turn(self, turns: int = 1) -> None:
-        for _ in range(turns):
-            self.loop.call_soon(self.loop.stop)
-            self.loop.run_forever()
-
-    def close(self) -> None:
-        self.loop.close()
-
-
-@pytest.fixture
-def stepped() -> Iterator[Callable[[], Stepped]]:
-    made: list[Stepped] = []
-
-    def make() -> Stepped:
-        made.append(Stepped())
-        return made[-1]
-
-    yield make
-    for one in made:
-        if not one.loop.is_closed():
-            for task in asyncio.all_tasks(one.loop):
-                task.cancel()
-            one.turn(3)
-            one.close()
 
 
 # What it gives ----------------------------------------------------------------------------------------------------
@@ -223,11 +190,10 @@ def test_cancelled_at_any_turn_nothing_is_lost(
 def test_thrown_at_its_await_it_passes_its_wake_up_on(how: str, woken: bool, stepped: Callable[[], Stepped]) -> None:
     """The coroutine by hand, without a task: it waits at one point only, and there it may end in three ways."""
     ids, loop = full(), stepped()
-    other = loop.task(ids.acquire_async())
 
     async def by_hand() -> None:
         coroutine = ids.acquire_async()
-        coroutine.send(None)  # it is first in line: the task has not begun
+        coroutine.send(None)  # it is first in line: the other has not begun
         await asyncio.sleep(0)
         if woken:
             ids.release(1)
@@ -241,8 +207,7 @@ def test_thrown_at_its_await_it_passes_its_wake_up_on(how: str, woken: bool, ste
         if not woken:
             ids.release(1)
 
-    asyncio.set_event_loop(None)
-    task = loop.loop.create_task(by_hand())
+    task, other = loop.task(by_hand()), loop.task(ids.acquire_async())
     loop.turn(6)
     task.result()
     assert other.result() == 1
@@ -264,7 +229,7 @@ def test_a_timeout_from_outside_loses_nothing() -> None:
 # Loops that end ---------------------------------------------------------------------------------------------------
 
 
-def test_a_loop_that_was_closed_is_passed_over(stepped: Callable[[], Stepped]) -> None:
+def test_a_loop_that_was_closed_is_passed_over(stepped: Callable[[], Stepped], forget: Forget) -> None:
     ids, dead, alive = full(), stepped(), stepped()
     lost = [dead.task(ids.acquire_async()) for _ in range(3)]
     dead.turn(2)
@@ -277,7 +242,9 @@ def test_a_loop_that_was_closed_is_passed_over(stepped: Callable[[], Stepped]) -
     forget(lost)
 
 
-def test_a_wake_up_that_a_closed_loop_had_accepted_goes_to_the_next(stepped: Callable[[], Stepped]) -> None:
+def test_a_wake_up_that_a_closed_loop_had_accepted_goes_to_the_next(
+    stepped: Callable[[], Stepped], forget: Forget
+) -> None:
     ids, dead, alive = full(), stepped(), stepped()
     lost = [dead.task(ids.acquire_async())]
     dead.turn(2)
@@ -291,7 +258,7 @@ def test_a_wake_up_that_a_closed_loop_had_accepted_goes_to_the_next(stepped: Cal
 
 
 def test_a_thread_gets_what_a_closed_loop_cannot_take(
-    stepped: Callable[[], Stepped], run_threads: Threads, waiting: Waiting
+    stepped: Callable[[], Stepped], run_threads: Threads, waiting: Waiting, forget: Forget
 ) -> None:
     ids, dead = full(), stepped()
     lost = [dead.task(ids.acquire_async())]
@@ -307,7 +274,7 @@ def test_a_thread_gets_what_a_closed_loop_cannot_take(
     forget(lost)
 
 
-def test_thousands_in_a_closed_loop_do_not_overflow_the_stack(stepped: Callable[[], Stepped]) -> None:
+def test_thousands_in_a_closed_loop_do_not_overflow_the_stack(stepped: Callable[[], Stepped], forget: Forget) -> None:
     ids, dead, alive = full(), stepped(), stepped()
     lost = [dead.task(ids.acquire_async()) for _ in range(5000)]
     dead.turn(2)
@@ -318,14 +285,6 @@ def test_thousands_in_a_closed_loop_do_not_overflow_the_stack(stepped: Callable[
     alive.turn(3)
     assert task.result() == 1
     forget(lost)
-
-
-def forget(tasks: list[asyncio.Task[int]]) -> None:
-    """They never end, and say so on standard error when they are collected; not here."""
-    for task in tasks:
-        task._log_destroy_pending = False  # type: ignore[attr-defined]
-    tasks.clear()
-    gc.collect()
 
 
 def test_a_signal_handler_may_release_what_the_loop_waits_for(in_child: Callable[..., str]) -> None:
