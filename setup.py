@@ -26,6 +26,7 @@ MODULES = [
     "mtsid.core.message",
     "mtsid.core.contents",
     "mtsid.core.verbs",
+    "mtsid.core.receiving",
     "mtsid.core.queue",
     "mtsid.v40.allocator",
     "mtsid.v40.queue",

@@ -10,7 +10,7 @@ from mtsid.core.audit import Audit
 from mtsid.core.include import get_include
 from mtsid.core.message import Message
 from mtsid.core.queue import MessageQueue
-from mtsid.core.stats import AllocatorStats, TableStats
+from mtsid.core.stats import AllocatorStats, QueueStats, TableStats
 from mtsid.core.table import InFlightTable
 from mtsid.errors import (
     AuditError,
@@ -40,6 +40,7 @@ __all__ = [
     "MessageQueue",
     "MtsidError",
     "NotInUse",
+    "QueueStats",
     "ShutDown",
     "Stale",
     "TableStats",

@@ -1,4 +1,4 @@
-"""Bad input for what SP2's allocator has and 4.0's has not: `TypeError` or `ValueError`, and nothing changed."""
+"""Bad input for what SP2 has and 4.0 has not: `TypeError` or `ValueError`, and nothing changed."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mtsid import Allocator, NotInUse
+from mtsid import Allocator, MessageQueue, NotInUse
 
 NO_INTEGERS: list[Any] = [True, np.True_, 1.0, float("nan"), "1", b"1", None, [1], 1j, Decimal(1), Fraction(1)]
 NO_SECONDS: list[tuple[Any, type[Exception]]] = [
@@ -68,3 +68,45 @@ def test_a_bound_is_an_integer(ids: Allocator, bad: Any) -> None:
 def test_a_coroutine_waits_for_seconds_or_none(ids: Allocator, timeout: Any, error: type[Exception]) -> None:
     with pytest.raises(error, match="timeout"):
         ids.acquire_async(timeout).send(None)
+
+
+@pytest.fixture
+def queue() -> Iterator[MessageQueue[str]]:
+    """Of three messages one is in flight and two wait; and so they do afterwards."""
+    queue: MessageQueue[str] = MessageQueue(9)
+    queue.put_many("abc")
+    queue.get()
+    before = queue.stats()
+    yield queue
+    assert queue.stats() == before
+    queue.audit()
+
+
+@pytest.mark.parametrize(("timeout", "error"), NO_SECONDS)
+def test_a_coroutine_and_a_block_wait_for_seconds_or_none(
+    queue: MessageQueue[str], timeout: Any, error: type[Exception]
+) -> None:
+    for wait in (
+        lambda: queue.get_async(timeout).send(None),
+        lambda: queue.put_async("d", timeout).send(None),
+        lambda: queue.receive(True, timeout),
+        lambda: queue.receive_async(timeout),
+    ):
+        with pytest.raises(error, match="timeout"):
+            wait()
+    queue.receive(False, timeout)  # it is ignored
+
+
+@pytest.mark.parametrize("flag", ["yes", "", b"no"])
+def test_a_block_takes_no_text_for_a_flag(queue: MessageQueue[str], flag: Any) -> None:
+    with pytest.raises(TypeError, match="true or false"):
+        queue.receive(flag)
+
+
+@pytest.mark.parametrize(
+    ("priority", "error"),
+    [("high", ValueError), ("", ValueError), (None, TypeError), (1, TypeError), (b"x", TypeError)],
+)
+def test_a_coroutines_priority_is_one_of_three(queue: MessageQueue[str], priority: Any, error: type[Exception]) -> None:
+    with pytest.raises(error, match="'non-urgent'"):
+        queue.put_async("d", priority=priority).send(None)

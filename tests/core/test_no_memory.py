@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mtsid import Allocator, InFlightTable, MessageQueue
+from mtsid import Allocator, InFlightTable, Message, MessageQueue
 
 _testcapi = pytest.importorskip("_testcapi", reason="this CPython was built without _testcapi, which makes memory fail")
 
@@ -91,6 +91,39 @@ def test_a_queue_without_memory_loses_and_invents_nothing(verb: str, arguments: 
     assert failed or verb == "get"  # a Message may come from a free list
 
 
+@pytest.mark.parametrize("by_number", [False, True])
+def test_a_message_that_cannot_be_told_to_on_dead_goes_back(by_number: bool) -> None:
+    failed = 0
+    for allocations in range(8):
+        dead: list[Message[str]] = []
+        queue: MessageQueue[str] = MessageQueue(20_000, first=10_000, max_deliveries=1, on_dead=dead.append)
+        queue.put("first")
+        key = queue.get()
+        nack = partial(queue.nack, key.mtsid if by_number else key)
+        if call_without_memory(nack, allocations) is FAILED and not dead:
+            failed += 1
+            assert (queue.qsize(), queue.in_flight()) == (1, 0)
+        else:
+            assert ([message.body for message in dead], len(queue)) == (["first"], 0)
+        queue.audit()
+    assert failed
+
+
+def test_a_block_without_memory_loses_and_invents_nothing() -> None:
+    for allocations in range(12):
+        queue: MessageQueue[str] = MessageQueue(20_000, first=10_000)
+        queue.put("first")
+
+        def work(queue: MessageQueue[str] = queue) -> None:
+            with queue.receive(False):
+                pass
+
+        done = call_without_memory(work, allocations) is not FAILED
+        assert queue.in_flight() == 0
+        assert len(queue) == (0 if done else 1) or queue.stats().acked == 1
+        queue.audit()
+
+
 def test_a_put_without_memory_for_its_number_leaves_the_queue_as_it_was_and_its_payload_alone() -> None:
     # The message is in before its number can be told: then it is taken out again.
     payload = ["payload"]
@@ -100,6 +133,7 @@ def test_a_put_without_memory_for_its_number_leaves_the_queue_as_it_was_and_its_
     before = sys.getrefcount(payload)
     assert call_without_memory(put, 0) is FAILED
     assert (len(queue), sys.getrefcount(payload)) == (1, before)
+    assert (queue.stats().put, queue.stats().acked) == (1, 0)
     queue.audit()
 
 

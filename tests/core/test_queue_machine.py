@@ -38,9 +38,17 @@ class QueueMachine(RuleBasedStateMachine):
     defect: ClassVar[str | None] = None
     queue: Any
 
-    @initialize(maxsize=st.sampled_from([1, 2, 3, 6, 300]), first=st.sampled_from([0, 1, 2**32 - 301]))
-    def make(self, maxsize: int, first: int) -> None:
-        if self.defect is None:
+    @initialize(
+        maxsize=st.sampled_from([1, 2, 3, 6, 300]),
+        first=st.sampled_from([0, 1, 2**32 - 301]),
+        most=st.sampled_from([None, 1, 2]),
+    )
+    def make(self, maxsize: int, first: int, most: int | None) -> None:
+        self.most = None
+        if self.defect is None and most:
+            self.most = most
+            self.queue = mtsid.MessageQueue(maxsize, first=first, max_deliveries=most, on_dead=self.on_dead)
+        elif self.defect is None:
             self.queue = mtsid.MessageQueue(maxsize, first=first)
         else:
             self.queue = v40.MessageQueue(maxsize, first=first, defect=self.defect)
@@ -49,6 +57,10 @@ class QueueMachine(RuleBasedStateMachine):
         self.deliveries: list[Message[int]] = []  # every one there ever was
         self.bodies = 0
         self.closed: str | None = None
+        self.dead: list[int] = []
+        self.refuses = False
+        self.most_at_once = 0
+        self.counts = Counter[str]()  # what has left, and how
 
     # The model ----------------------------------------------------------------------------------------------------
 
@@ -99,6 +111,20 @@ class QueueMachine(RuleBasedStateMachine):
         if self.waiting():
             return None
         return ShutDown if self.closed and not self.in_flight() else Empty
+
+    def gone(self, entry: Entry, how: str) -> None:
+        self.entries.remove(entry)
+        self.counts[how] += 1
+
+    def on_dead(self, message: Message[int]) -> None:
+        entry = self.named(message.mtsid)
+        assert entry
+        assert (message.body, message.deliveries) == (entry.body, entry.deliveries)
+        assert self.most is not None
+        assert entry.deliveries >= self.most
+        if self.refuses:
+            raise ZeroDivisionError
+        self.dead.append(message.body)
 
     # In -----------------------------------------------------------------------------------------------------------
 
@@ -152,7 +178,7 @@ class QueueMachine(RuleBasedStateMachine):
         entry = self.named(key)
         if entry:
             self.queue.ack(key)
-            self.entries.remove(entry)
+            self.gone(entry, "acked")
         else:
             self.refused(self.queue.ack, key)
 
@@ -167,8 +193,8 @@ class QueueMachine(RuleBasedStateMachine):
             verb(key)
         assert type(caught.value) is (Stale if isinstance(key, Message) else NotInUse)
 
-    @rule(kind=st.sampled_from(["number", "delivery", "holding"]), n=st.integers(0, 1000))
-    def nack(self, kind: str, n: int) -> None:
+    @rule(kind=st.sampled_from(["number", "delivery", "holding"]), n=st.integers(0, 1000), refuses=st.booleans())
+    def nack(self, kind: str, n: int, refuses: bool) -> None:
         key = self.key_of(kind, n)
         entry = self.named(key)
         if not entry:
@@ -177,10 +203,51 @@ class QueueMachine(RuleBasedStateMachine):
             with pytest.raises(ShutDown) as caught:
                 self.queue.nack(key)
             assert caught.value.discarded == (entry.body,)
-            self.entries.remove(entry)
+            self.gone(entry, "discarded")
+        elif entry.receipt and self.most and entry.deliveries >= self.most:
+            self.refuses = refuses
+            if refuses:
+                with pytest.raises(ZeroDivisionError):
+                    self.queue.nack(key)
+                entry.receipt = None
+                self.counts["returned"] += 1
+            else:
+                self.queue.nack(key)
+                assert self.dead.pop() == entry.body
+                self.gone(entry, "dead")
         else:
             self.queue.nack(key)
+            self.counts["returned"] += entry.receipt is not None
             entry.receipt = None
+
+    @rule(settle=st.sampled_from([None, "ack", "nack", "raise"]))
+    def receive(self, settle: str | None) -> None:
+        if self.defect is not None or self.no_message() or (settle == "nack" and self.closed == "at once"):
+            return
+        entry = self.waiting()[0]
+        last = self.most is not None and entry.deliveries + 1 >= self.most and settle in ("nack", "raise")
+        self.refuses = False
+        raised: type[Exception] | None = None
+        try:
+            with self.queue.receive(False) as message:
+                self.taken(message)
+                if settle == "raise":
+                    raise KeyError
+                if settle:
+                    getattr(self.queue, settle)(message)
+        except (KeyError, ShutDown) as error:
+            raised = type(error)
+        assert raised is (None if settle != "raise" else ShutDown if self.closed == "at once" else KeyError)
+        if raised is ShutDown:
+            self.gone(entry, "discarded")
+        elif last:
+            assert self.dead.pop() == entry.body
+            self.gone(entry, "dead")
+        elif settle in ("nack", "raise"):
+            entry.receipt = None
+            self.counts["returned"] += 1
+        else:
+            self.gone(entry, "acked")
 
     @rule(
         wanted=st.lists(st.tuples(st.sampled_from(["number", "delivery", "holding"]), st.integers(0, 1000)), max_size=6)
@@ -201,7 +268,7 @@ class QueueMachine(RuleBasedStateMachine):
         for key in keys:
             entry = self.named(key)
             if entry:
-                self.entries.remove(entry)
+                self.gone(entry, "acked")
             else:
                 refused.append(key)
         told: tuple[Any, ...] = ()
@@ -226,7 +293,7 @@ class QueueMachine(RuleBasedStateMachine):
             return
         assert verb(key) == entry.body
         if delete:
-            self.entries.remove(entry)
+            self.gone(entry, "deleted")
 
     @rule(
         bad=st.sampled_from([True, 1.0, "1", None, 2**70, -1]), verb=st.sampled_from(["ack", "nack", "peek", "delete"])
@@ -242,7 +309,8 @@ class QueueMachine(RuleBasedStateMachine):
             self.closed = self.closed or "gently"
         elif chance == 1:
             assert self.queue.shutdown(immediate=True) == [entry.body for entry in self.waiting()]
-            self.entries = self.in_flight()
+            for entry in self.waiting():
+                self.gone(entry, "discarded")
             self.closed = "at once"
 
     # What holds after each step -----------------------------------------------------------------------------------
@@ -276,6 +344,14 @@ class QueueMachine(RuleBasedStateMachine):
             len(in_flight),
         )
         assert (audit.duplicates, audit.faults) == (twins, ())
+        if self.defect is None:
+            stats = self.queue.stats()
+            assert (stats.put, stats.got) == (self.bodies, len(self.deliveries))
+            assert (stats.waiting, stats.in_flight, stats.free) == (audit.waiting, audit.in_flight, audit.free)
+            for how in ("acked", "deleted", "dead", "discarded", "returned"):
+                assert getattr(stats, how) == self.counts[how], how
+            self.most_at_once = max(self.most_at_once, len(self.entries))
+            assert stats.high_water == self.most_at_once
 
 
 class DoubleRelease(QueueMachine):

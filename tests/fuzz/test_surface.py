@@ -308,6 +308,8 @@ GOOD: dict[str, Any] = {
     "immediate": False,
     "key": 1,
     "other": None,
+    "max_deliveries": 3,
+    "on_dead": print,
     "protocol": 2,
 }
 #: The arguments of what C calls by slots, which have no signature.
@@ -322,7 +324,7 @@ SLOTS = {
 CONSTRUCTORS = {
     mtsid.Allocator: ["first", "last", "exclude", "order"],
     mtsid.InFlightTable: ["first", "last", "exclude", "order"],
-    mtsid.MessageQueue: ["maxsize", "first"],
+    mtsid.MessageQueue: ["maxsize", "first", "max_deliveries", "on_dead"],
     v40.Allocator: ["first", "last", "exclude", "order", "defect"],
     v40.MessageQueue: ["maxsize", "first", "defect"],
 }
@@ -332,6 +334,7 @@ MAKERS: dict[str, tuple[Any, dict[str, Any]]] = {
     "InFlightTable": (mtsid.InFlightTable, {}),
     "InFlightTable-lowest": (mtsid.InFlightTable, {"order": "lowest", "exclude": [5]}),
     "MessageQueue": (mtsid.MessageQueue, {}),
+    "MessageQueue-dying": (mtsid.MessageQueue, {"max_deliveries": 1, "on_dead": lambda message: None}),
     **{f"4.0 Allocator {name}": (v40.Allocator, {"defect": name}) for name in v40.allocator.DEFECTS},
     **{f"4.0 MessageQueue {name}": (v40.MessageQueue, {"defect": name}) for name in v40.queue.DEFECTS},
 }
@@ -432,7 +435,7 @@ COUNTED = (Hostile, HostileText, HostileList, list, np.ndarray)
 
 def test_whatever_is_public_is_fuzzed() -> None:
     classes = {name for name in mtsid.__all__ if isinstance(getattr(mtsid, name), type)}
-    plain = {"AllocatorStats", "TableStats", "Audit", "Message"}
+    plain = {"AllocatorStats", "Audit", "Message", "QueueStats", "TableStats"}
     plain |= {name for name in classes if issubclass(getattr(mtsid, name), Exception)}
     assert classes - plain == {"Allocator", "InFlightTable", "MessageQueue"}
     assert set(mtsid.__all__) - classes == {"get_include"}

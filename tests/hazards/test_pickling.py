@@ -44,9 +44,14 @@ ALIVE: dict[str, Callable[[], Any]] = {
     "a subclass of InFlightTable": lambda: SubclassOfTable(1, 3),
     "a subclass of MessageQueue": lambda: SubclassOfQueue(3),
 }
+ALIVE |= {
+    "a block that receives": lambda: mtsid.MessageQueue(3).receive(),
+    "a coroutine's block": lambda: mtsid.MessageQueue(3).receive_async(),
+}
 DATA: dict[str, Callable[[], Any]] = {
     "mtsid.AllocatorStats": lambda: mtsid.Allocator(1, 3).stats(),
     "mtsid.TableStats": lambda: mtsid.InFlightTable(1, 3).stats(),
+    "mtsid.QueueStats": lambda: mtsid.MessageQueue(3).stats(),
     "mtsid.Audit": lambda: mtsid.Audit(3, 1, 1, 1, ((2, 2),), ("x",)),
     "mtsid.MtsidError": lambda: mtsid.MtsidError("x"),
     "mtsid.AuditError": lambda: mtsid.AuditError("x", audit=mtsid.Audit(3, 1, 1, 1)),

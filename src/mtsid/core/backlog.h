@@ -12,7 +12,7 @@
 #define MTSID_NONE UINT32_MAX
 #define MTSID_CHUNK 128 /* slots: 6 KB */
 
-enum { MTSID_FREE, MTSID_FRESH, MTSID_RETURNED, MTSID_IN_FLIGHT };
+enum { MTSID_FREE, MTSID_FRESH, MTSID_RETURNED, MTSID_IN_FLIGHT, MTSID_DYING };
 
 /* 48 bytes. */
 typedef struct {
@@ -32,6 +32,16 @@ typedef struct {
     uint32_t returned;    /* got and returned: the root of a pairing heap by entry */
 } mtsid_line;
 
+/* What cannot be told from the rest of the backlog. */
+typedef struct {
+    uint64_t high_water;              /* the most messages at once, as of the last one that left */
+    uint64_t returned;                /* how often a message came back */
+    uint64_t deleted, dead, discarded; /* of those that left: by an operator, to `on_dead`, by a shutdown */
+    uint64_t withdrawn;               /* entries that nobody was told of */
+    uint64_t full, empty;             /* calls that ended so */
+    uint64_t stale, refused;          /* receipts, and bare numbers, that named nothing live */
+} mtsid_counts;
+
 typedef struct {
     mtsid_monitor monitor;            /* guards all below, save `serial` and `capacity`, which never change */
     uint64_t serial;                  /* which backlog of this process: a receipt is worth something only here */
@@ -43,6 +53,7 @@ typedef struct {
     uint64_t waiting, in_flight;
     int closed;
     mtsid_line lines[3];
+    mtsid_counts counted;
     mtsid_slot **chunks;              /* [capacity / 128]: slots never move, and memory grows with use */
 } mtsid_backlog;
 

@@ -6,14 +6,17 @@
                +----- backlog_remove -----  returned <---+----+
                                                  backlog_return
 
-Each slot is in exactly one place: behind `used`, in the free list, in a line, in a heap, or in flight (in none of
-them). A line holds the messages of one priority that were never got, in order of entry. A heap holds those that came
+    A queue may call a slot in flight dying: its last delivery is over, and so nobody's to settle, but the message is
+    here until the queue removes or returns it.
+
+Each slot is in exactly one place: behind `used`, in the free list, in a line, in a heap, or in flight or dying (in none
+of them). A line holds the messages of one priority that were never got, in order of entry. A heap holds those that came
 back: a pairing heap (Fredman, Sedgewick, Sleator, Tarjan, Algorithmica 1986) by entry, so that a return costs O(1) in
 whatever order returns come, and the next get O(log n) amortised.
 
 Invariants
-1.  `waiting` counts fresh and returned slots, `in_flight` those in flight; capacity - waiting - in_flight are free.
-2.  In one priority every returned message entered before every fresh one: it was got first. So a get looks at the heap,
+1.  `waiting` counts fresh and returned slots, `in_flight` those in flight and dying; capacity - waiting - in_flight are free.
+2.  In one priority every returned message entered before every fresh one: it was taken first. So a get looks at the heap,
     then at the line, and the order is that of entry.
 3.  Entries and receipts are 64-bit counters that start at 1 and never wrap.
 4.  A slot never moves, and a slot's memory is kept until the backlog closes. New slots are used before old ones are
@@ -38,6 +41,7 @@ cdef extern from "backlog.h":
         FRESH "MTSID_FRESH"
         RETURNED "MTSID_RETURNED"
         IN_FLIGHT "MTSID_IN_FLIGHT"
+        DYING "MTSID_DYING"
         CHUNK "MTSID_CHUNK"
 
     const uint32_t NONE "MTSID_NONE"
@@ -58,6 +62,18 @@ cdef extern from "backlog.h":
         uint32_t last
         uint32_t returned
 
+    ctypedef struct Counts "mtsid_counts":
+        uint64_t high_water
+        uint64_t returned
+        uint64_t deleted
+        uint64_t dead
+        uint64_t discarded
+        uint64_t withdrawn
+        uint64_t full
+        uint64_t empty
+        uint64_t stale
+        uint64_t refused
+
     ctypedef struct Backlog "mtsid_backlog":
         Monitor monitor
         uint64_t serial
@@ -72,6 +88,7 @@ cdef extern from "backlog.h":
         uint64_t in_flight
         bint closed
         Line lines[3]
+        Counts counted
         Slot** chunks
 
     Slot* slot_at "mtsid_slot_at"(Backlog*, uint64_t slot) noexcept nogil
@@ -300,7 +317,7 @@ cdef inline int64_t backlog_take(Backlog* self) noexcept nogil:
 
 
 cdef inline void backlog_return(Backlog* self, uint32_t number) noexcept nogil:
-    """A message in flight goes back to its place by entry."""
+    """A message in flight, or dying, goes back to its place by entry."""
     cdef Slot* slot = slot_at(self, number)
     cdef Line* line = &self.lines[slot.rank]
     slot.state = RETURNED
@@ -308,13 +325,16 @@ cdef inline void backlog_return(Backlog* self, uint32_t number) noexcept nogil:
     line.returned = meld(self, line.returned, number)
     self.in_flight -= 1
     self.waiting += 1
+    self.counted.returned += 1
 
 
 cdef inline PyObject* backlog_remove(Backlog* self, uint32_t number) noexcept nogil:
     """A message leaves, wherever it is: its body, with the reference. Its slot is free."""
     cdef Slot* slot = slot_at(self, number)
     cdef PyObject* body = slot.body
-    if slot.state == IN_FLIGHT:
+    if self.waiting + self.in_flight > self.counted.high_water:  # a peak ends here
+        self.counted.high_water = self.waiting + self.in_flight
+    if slot.state >= IN_FLIGHT:
         self.in_flight -= 1
     else:
         backlog_unlink(self, number)

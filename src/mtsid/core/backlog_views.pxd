@@ -96,9 +96,9 @@ cdef inline void find_places(Backlog* self, uint8_t* seen, Places* places) noexc
         slot = slot_at(self, i)
         if slot.state == RETURNED:
             seen[i] += 1
-            places.bad_heap |= slot.body == NULL or slot.deliveries == 0 or not heap_links_hold(self, <uint32_t> i)
+            places.bad_heap |= slot.body == NULL or not heap_links_hold(self, <uint32_t> i)
             waiting += 1
-        elif slot.state == IN_FLIGHT:
+        elif slot.state >= IN_FLIGHT:
             seen[i] += 1
             places.in_flight += 1
         places.bad_place |= seen[i] != 1

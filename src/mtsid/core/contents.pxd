@@ -18,6 +18,14 @@ cdef inline object number_of(object mtsid):
     return mtsid
 
 
+cdef inline void count_refusal(Backlog* backlog, uint64_t receipt) noexcept:
+    """Inside the monitor: a key that named nothing live, a delivery or (0) a number."""
+    if receipt:
+        backlog.counted.stale += 1
+    else:
+        backlog.counted.refused += 1
+
+
 cdef class Contents:
     cdef Backlog backlog        # everything that the monitor guards
     cdef int64_t first          # the lowest MTSID

@@ -99,7 +99,7 @@ cdef class Contents:
         return NULL
 
     cdef void go_back(self, uint32_t slot) noexcept:
-        """A message in flight waits again, in its place."""
+        """A message in flight waits again, in its place; or it is dying, if that was its last delivery."""
 
     cdef uint32_t number(self, uint32_t slot) noexcept:
         """The MTSID of the message in a slot."""

@@ -1,7 +1,13 @@
 """See queue.pyx."""
 
+from libc.stdint cimport uint32_t, uint64_t
+
 from mtsid.core.verbs cimport QueueVerbs
 
 
 cdef class MessageQueue(QueueVerbs):
-    pass
+    cdef uint32_t max_deliveries    # 0: without a bound; like `on_dead`, written once, before anybody has the queue
+    cdef object on_dead
+
+    cdef object dying(self, uint32_t slot, uint64_t receipt)
+    cdef int end_dying(self, uint32_t slot, uint64_t receipt, object error) except -1

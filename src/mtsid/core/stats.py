@@ -1,8 +1,8 @@
-"""What an allocator or a table has counted."""
+"""What an allocator, a table and a queue have counted."""
 
 from typing import NamedTuple
 
-__all__ = ["AllocatorStats", "TableStats"]
+__all__ = ["AllocatorStats", "QueueStats", "TableStats"]
 
 
 class AllocatorStats(NamedTuple):
@@ -64,3 +64,48 @@ class TableStats(NamedTuple):
     late: int
     #: Generations that a `pop` or `quarantine` found to be over.
     stale: int
+
+
+class QueueStats(NamedTuple):
+    """What `MessageQueue.stats` returns: all of one instant, and exact, but for `getters` and `putters`.
+
+    `put == waiting + in_flight + acked + deleted + dead + discarded`. What is put and got is counted in any case, for
+    order and receipts, and what was acked is the rest: so counting costs a message the look at its high-water mark.
+    """
+
+    #: How many messages it holds at most.
+    capacity: int
+    #: Messages that wait.
+    waiting: int
+    #: Messages in flight, and those that `on_dead` is busy with.
+    in_flight: int
+    #: Numbers that no message has.
+    free: int
+    #: Threads and coroutines that stand in line for a message.
+    getters: int
+    #: Threads and coroutines that stand in line for room.
+    putters: int
+    #: The most messages there were at once, waiting and in flight.
+    high_water: int
+    #: Messages that entered.
+    put: int
+    #: Deliveries: a message counts as often as it was got.
+    got: int
+    #: Messages that left by `ack` or `ack_many`.
+    acked: int
+    #: How often a message went back into the queue: by `nack`, or because `on_dead` failed.
+    returned: int
+    #: Messages that left by `delete`.
+    deleted: int
+    #: Messages that left because `on_dead` has taken them.
+    dead: int
+    #: Messages that an immediate shutdown discarded, at once or when they were nacked.
+    discarded: int
+    #: Calls that ended with `Full`.
+    full: int
+    #: Calls that ended with `Empty`.
+    empty: int
+    #: Receipts refused as `Stale`: double acks above all. A bulk call counts each.
+    stale: int
+    #: Numbers within the range refused because no message had them. A bulk call counts each.
+    refused: int

@@ -99,7 +99,7 @@ cdef inline Py_ssize_t get_many_step(MessageQueue self, list messages, Py_ssize_
     return got
 
 
-cdef inline object take_out_step(MessageQueue self, object key):
+cdef inline object take_out_step(MessageQueue self, object key, bint deleted):
     cdef uint64_t receipt, live, room
     cdef int64_t slot = key_of(self, key, &receipt)
     cdef PyObject* body
@@ -107,9 +107,11 @@ cdef inline object take_out_step(MessageQueue self, object key):
     monitor_enter(&self.backlog.monitor)
     slot = backlog_find(&self.backlog, slot, receipt) if receipt else self.find(<uint32_t> slot)
     if slot < 0:
+        count_refusal(&self.backlog, receipt)
         monitor_leave(&self.backlog.monitor)
         raise self.refusal(key)
     body = self.leave(<uint32_t> slot)
+    self.backlog.counted.deleted += deleted
     live = self.backlog.waiting + self.backlog.in_flight
     room = self.backlog.capacity - live
     closed = self.backlog.closed
@@ -132,6 +134,8 @@ cdef inline int take_out_many_step(MessageQueue self, Settling* steps, Py_ssize_
             backlog_find(&self.backlog, steps[i].key, steps[i].receipt)
             if steps[i].receipt else self.find(<uint32_t> steps[i].key)
         )
+        if slot < 0:
+            count_refusal(&self.backlog, steps[i].receipt)
         steps[i].body = self.leave(<uint32_t> slot) if slot >= 0 else NULL
     live = self.backlog.waiting + self.backlog.in_flight
     room = self.backlog.capacity - live

@@ -29,16 +29,19 @@ from libc.math cimport INFINITY
 from libc.stdint cimport UINT64_MAX, int64_t, uint32_t, uint64_t
 
 from mtsid.core.arrays cimport new_array
-from mtsid.core.arguments cimport as_flag, as_integer, as_list, as_timeout
+from mtsid.core.arguments cimport as_flag, as_integer, as_list
 from mtsid.core.backlog cimport (
+    DYING,
     FRESH,
     IN_FLIGHT,
     Slot,
+    backlog_find,
     backlog_next_waiting,
+    backlog_return,
     show_payloads,
     slot_at,
 )
-from mtsid.core.contents cimport CLOSED, NO_ROOM, Contents, key_of, number_of
+from mtsid.core.contents cimport CLOSED, NO_ROOM, Contents, count_refusal, key_of, number_of
 from mtsid.core.entry cimport Entry, set_entry
 from mtsid.core.message cimport Message, append_fresh, drop_behind
 from mtsid.core.monitor cimport monitor_enter, monitor_leave
@@ -46,41 +49,9 @@ from mtsid.core.waiting cimport Waiter, WaitSet, deadline_of
 
 from mtsid.errors import Empty, Full, NotInUse, ShutDown
 
-cdef enum:                  # Backlog.closed
-    OPEN = 0
-    CLOSING = 1         # put refuses; what is here is still served
-    CLOSED_AT_ONCE = 2  # nack refuses too
-
-
 cdef extern from "Python.h":
     # As a plain pointer, so that NULL can be handled before Cython raises.
     PyObject* new_int "PyLong_FromLongLong"(long long)
-
-
-cdef str NORMAL = "normal"
-
-
-cdef inline int rank_of(object priority) except -1:
-    if priority is NORMAL:
-        return 1
-    if not isinstance(priority, str):
-        raise TypeError(f"priority must be 'urgent', 'normal' or 'non-urgent', not {type(priority).__name__!r}")
-    if priority == NORMAL:
-        return 1
-    if priority == "urgent":
-        return 0
-    if priority == "non-urgent":
-        return 2
-    raise ValueError(f"priority must be 'urgent', 'normal' or 'non-urgent', but is {priority!r}")
-
-
-cdef inline double patience(object block, object timeout) except -1:
-    """Seconds to wait: 0 if not to block, and then the timeout is not looked at."""
-    if block is True and timeout is None:
-        return INFINITY
-    if block is not True and not as_flag(block, "block"):
-        return 0.0
-    return as_timeout(timeout)
 
 
 cdef int refuse_duplicates(list keys, Settling* steps) except -1:
@@ -129,12 +100,16 @@ cdef class QueueVerbs(Contents):
         """Fill the messages in, BATCH at most, from `begin` on; how many there were."""
         raise NotImplementedError
 
-    cdef object take_out(self, object key):
-        """A message leaves: its body. Raises, with the queue unchanged, if the key names nothing live."""
+    cdef object take_out(self, object key, bint deleted):
+        """A message leaves, settled or deleted: its body. Raises, and changes nothing, if the key names nothing live."""
         raise NotImplementedError
 
     cdef int take_out_many(self, Settling* steps, Py_ssize_t n) except -1:
         """Messages leave, BATCH at most: their bodies; NULL for what is not live."""
+        raise NotImplementedError
+
+    cdef int bury(self, uint32_t slot, uint64_t receipt, object key) except -1:
+        """Outside the monitor: `go_back` has found that this delivery, nacked by `key`, was the message's last."""
         raise NotImplementedError
 
     # In --------------------------------------------------------------------------------------------------------------
@@ -170,9 +145,14 @@ cdef class QueueVerbs(Contents):
     @cython.final
     cdef object put_one(self, object item, int rank, double seconds):
         cdef int64_t code = self.try_put(item, rank)
-        cdef PyObject* mtsid
         if code == NO_ROOM:
             code = self.put_waiting(item, rank, seconds)
+        return self.told(item, code)
+
+    @cython.final
+    cdef object told(self, object item, int64_t code):
+        """The number of a message that was put in, or the exception."""
+        cdef PyObject* mtsid
         if code < 0:
             raise self.why_not_put(code, 1)
         mtsid = new_int(code)
@@ -193,6 +173,7 @@ cdef class QueueVerbs(Contents):
         if slot >= 0 and slot_at(&self.backlog, slot).body == <PyObject*> item:
             if slot_at(&self.backlog, slot).state == FRESH:
                 body = self.leave(<uint32_t> slot)
+                self.backlog.counted.withdrawn += 1
         monitor_leave(&self.backlog.monitor)
         if body != NULL:
             Py_DECREF(<object> body)
@@ -249,12 +230,19 @@ cdef class QueueVerbs(Contents):
     @cython.final
     cdef object why_not_put(self, int64_t code, Py_ssize_t wanted):
         """The exception for a put that failed."""
+        cdef uint64_t live
         if code == CLOSED:
             return ShutDown("the queue was shut down: it takes no more messages")
+        monitor_enter(&self.backlog.monitor)
+        self.backlog.counted.full += 1
+        live = self.backlog.waiting + self.backlog.in_flight
+        monitor_leave(&self.backlog.monitor)
+        if wanted == 1:
+            live = self.backlog.capacity  # as it was then
         return Full(
-            f"no room for {'the message' if wanted == 1 else f'{wanted} messages'}: {self.live()} of "
-            f"{self.backlog.capacity} are in the queue; ack some, wait longer, or make the queue larger",
-            live=self.backlog.capacity if wanted == 1 else self.live(), capacity=self.backlog.capacity, wanted=wanted,
+            f"no room for {'the message' if wanted == 1 else f'{wanted} messages'}: {live} of {self.backlog.capacity} are "
+            "in the queue; ack some, wait longer, or make the queue larger",
+            live=live, capacity=self.backlog.capacity, wanted=wanted,
         )
 
     # Out -------------------------------------------------------------------------------------------------------------
@@ -275,13 +263,43 @@ cdef class QueueVerbs(Contents):
                     if code != NO_ROOM or not self.getters.sleep(waiter, deadline):
                         break
             finally:
-                if self.getters.leave(waiter):
-                    self.getters.wake(1)
+                self.stop_getting(waiter, message, code)
+        return 0 if code >= 0 else self.check_got(code)
+
+    @cython.final
+    cdef int stop_getting(self, Waiter waiter, Message message, int64_t code) except -1:
+        """Out of the line: a wake-up that came too late goes to the next one.
+
+        If Ctrl-C comes meanwhile, the message that was got waits again, as if it had not been got.
+        """
+        cdef int64_t slot
+        try:
+            if self.getters.leave(waiter):
+                self.getters.wake(1)
+        except BaseException:
+            if code >= 0:
+                monitor_enter(&self.backlog.monitor)
+                slot = backlog_find(&self.backlog, message.slot, message.receipt)
+                if slot >= 0:
+                    slot_at(&self.backlog, slot).deliveries -= 1
+                    backlog_return(&self.backlog, <uint32_t> slot)
+                monitor_leave(&self.backlog.monitor)
+                self.getters.wake(1)
+            raise
+        return 0
+
+    @cython.final
+    cdef int check_got(self, int64_t code) except -1:
+        """Raise if there was no message."""
+        cdef uint64_t in_flight
         if code >= 0:
             return 0
         if code == CLOSED:
             raise ShutDown("the queue was shut down, and nothing is left in it")
-        in_flight = self.in_flight_now()
+        monitor_enter(&self.backlog.monitor)
+        self.backlog.counted.empty += 1
+        in_flight = self.backlog.in_flight
+        monitor_leave(&self.backlog.monitor)
         raise Empty(
             f"nothing is waiting ({in_flight} in flight): put a message, or wait longer", in_flight=in_flight
         )
@@ -355,41 +373,52 @@ cdef class QueueVerbs(Contents):
         A `Message` settles that delivery only: `Stale` if it was settled, returned or deleted since, or is of another
         queue. A bare MTSID settles whatever message has the number now, waiting or in flight: `NotInUse` if none has.
         """
-        self.take_out(message_or_mtsid)
+        self.take_out(message_or_mtsid, False)
 
     def nack(self, message_or_mtsid) -> None:
         """The message goes back into the queue with the same MTSID, to its place by entry.
 
         `Stale` and `NotInUse` as for `ack`; a bare MTSID of a message that waits already changes nothing. After
         `shutdown(immediate=True)` the message is discarded instead, and `ShutDown` carries it in `.discarded`.
+        A queue with `max_deliveries` hands a message that was delivered so often to `on_dead` instead.
         """
+        self.put_back(message_or_mtsid)
+
+    @cython.final
+    cdef int put_back(self, object key) except -1:
         cdef uint64_t receipt, live, room
-        cdef int64_t slot = key_of(self, message_or_mtsid, &receipt)
+        cdef int64_t slot = key_of(self, key, &receipt)
         cdef uint32_t number = 0
-        cdef PyObject* body
+        cdef PyObject* body = NULL
         cdef bint discard
+        cdef bint dying = False
         monitor_enter(&self.backlog.monitor)
         slot = self.resolve(slot, receipt)
         if slot < 0:
+            count_refusal(&self.backlog, receipt)
             monitor_leave(&self.backlog.monitor)
-            raise self.refusal(message_or_mtsid)
+            raise self.refusal(key)
         if slot_at(&self.backlog, slot).state != IN_FLIGHT:
             monitor_leave(&self.backlog.monitor)
-            return
+            return 0
         discard = self.backlog.closed == CLOSED_AT_ONCE
-        body = NULL
         if discard:
             number = self.number(<uint32_t> slot)
             body = self.leave(<uint32_t> slot)
+            self.backlog.counted.discarded += 1
         else:
             self.go_back(<uint32_t> slot)
+            dying = slot_at(&self.backlog, slot).state == DYING
+            receipt = slot_at(&self.backlog, slot).receipt
         live = self.backlog.waiting + self.backlog.in_flight
         room = self.backlog.capacity - live
         monitor_leave(&self.backlog.monitor)
+        if dying:
+            return self.bury(<uint32_t> slot, receipt, key)
         if not discard:
             if self.getters.needed():
                 self.getters.wake(1)
-            return
+            return 0
         item = <object> body
         Py_DECREF(item)
         self.left(live, room, True)
@@ -441,7 +470,7 @@ cdef class QueueVerbs(Contents):
 
         Its number is free at once; the `ack` of who had it in flight raises `Stale`. `NotInUse` if there is none.
         """
-        return self.take_out(number_of(mtsid))
+        return self.take_out(number_of(mtsid), True)
 
     # The end ---------------------------------------------------------------------------------------------------------
 
@@ -486,6 +515,7 @@ cdef class QueueVerbs(Contents):
             monitor_enter(&self.backlog.monitor)
             slot = backlog_next_waiting(&self.backlog)
             body = self.leave(<uint32_t> slot) if slot >= 0 else NULL
+            self.backlog.counted.discarded += body != NULL
             live = self.backlog.waiting + self.backlog.in_flight
             monitor_leave(&self.backlog.monitor)
             if body == NULL:
@@ -520,7 +550,7 @@ cdef object get_entry(QueueVerbs self, PyObject** arguments, Py_ssize_t given, P
 
 cdef object ack_entry(QueueVerbs self, PyObject** arguments, Py_ssize_t given, PyObject* names):
     if given == 1 and names == NULL:
-        self.take_out(<object> arguments[0])
+        self.take_out(<object> arguments[0], False)
         return None
     return ack_whole(self, arguments, given, names)
 

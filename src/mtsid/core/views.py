@@ -16,7 +16,7 @@ _ROW = np.dtype(
     }
 )
 _SNAPSHOT = np.dtype([("mtsid", "u4"), ("state", "U9"), ("priority", "U10"), ("deliveries", "u4")])
-_IN_FLIGHT = 3
+_IN_FLIGHT = 3  # and above: one whose last delivery is over
 
 
 def snapshot_of(rows: bytes) -> "np.ndarray[tuple[int], np.dtype[np.void]]":
@@ -26,11 +26,11 @@ def snapshot_of(rows: bytes) -> "np.ndarray[tuple[int], np.dtype[np.void]]":
     """
     table = np.frombuffer(rows, _ROW)
     table = table[table["entry"] > 0]
-    flying = table["state"] == _IN_FLIGHT
+    flying = table["state"] >= _IN_FLIGHT
     table = table[np.lexsort((table["entry"], np.where(flying, 0, table["rank"]), flying))]
     result = np.empty(len(table), _SNAPSHOT)
     result["mtsid"] = table["mtsid"]
-    result["state"] = np.where(table["state"] == _IN_FLIGHT, "in flight", "waiting")
+    result["state"] = np.where(table["state"] >= _IN_FLIGHT, "in flight", "waiting")
     result["priority"] = np.array(PRIORITIES)[table["rank"]]
     result["deliveries"] = table["deliveries"]
     return result

@@ -41,7 +41,7 @@ from mtsid.core.backlog cimport (
 )
 from mtsid.core.message cimport Message
 from mtsid.core.monitor cimport monitor_enter, monitor_leave
-from mtsid.core.contents cimport CLOSED, NO_ROOM, key_of
+from mtsid.core.contents cimport CLOSED, NO_ROOM, count_refusal, key_of
 from mtsid.core.verbs cimport BATCH, QueueVerbs, Settling, fill, list_item
 from mtsid.v40.pool cimport (
     DOUBLE_RELEASE,
@@ -186,8 +186,8 @@ cdef class MessageQueue(QueueVerbs):
     cdef Py_ssize_t try_get_many(self, list messages, Py_ssize_t begin, Py_ssize_t end) except -1:
         return get_many_step(self, messages, begin, end)
 
-    cdef object take_out(self, object key):
-        return take_out_step(self, key)
+    cdef object take_out(self, object key, bint deleted):
+        return take_out_step(self, key, deleted)
 
     cdef int take_out_many(self, Settling* steps, Py_ssize_t n) except -1:
         return take_out_many_step(self, steps, n)
