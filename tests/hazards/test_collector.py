@@ -96,6 +96,28 @@ def test_a_queue_in_its_own_payload_is_collected(kind: Any) -> None:
     assert gone() is None
 
 
+def test_a_cycle_through_on_dead_is_collected() -> None:
+    class Owner(mtsid.MessageQueue):  # type: ignore[type-arg]
+        def __init__(self) -> None:
+            super().__init__(10, max_deliveries=1, on_dead=self.bury)
+
+        def bury(self, message: Any) -> None:
+            """Nothing else holds it: the queue must let go of it to be gone."""
+
+    def with_a_closure() -> Any:
+        queue: Any = mtsid.MessageQueue(10, max_deliveries=1, on_dead=lambda message: queue.put(thing))
+        thing = Thing()
+        queue.put(thing)
+        return weakref.ref(thing)
+
+    owner = Owner()
+    owner.put([owner])
+    gone, gone_too = weakref.ref(owner), with_a_closure()
+    del owner
+    gc.collect()
+    assert (gone(), gone_too()) == (None, None)
+
+
 def test_a_payload_in_use_is_not_collected() -> None:
     queue: mtsid.MessageQueue[Thing] = mtsid.MessageQueue(10)
     thing = Thing()

@@ -37,6 +37,42 @@ BLOCKING = {
 }
 
 
+OF_SP2 = {
+    "receive": ("q = M.MessageQueue(1)", "q.receive().__enter__()", "q.put(1); q.receive().__enter__()"),
+    "get_async": ("q = M.MessageQueue(1)", "asyncio.run(q.get_async())", "q.put(1); asyncio.run(q.get_async())"),
+    "put_async": (
+        "q = M.MessageQueue(1); q.put(1)",
+        "asyncio.run(q.put_async(2))",
+        "q.ack(1); asyncio.run(q.put_async(2))",
+    ),
+}
+
+
+@pytest.mark.parametrize("verb", OF_SP2)
+def test_ctrl_c_in_what_sp2_alone_has_ends_it_too(verb: str, in_child: Callable[..., str]) -> None:
+    setup, wait, after = OF_SP2[verb]
+    in_child(
+        SIGNALLED
+        + f"""
+import asyncio, gc
+M = mtsid
+{setup}
+before = q.audit()
+signal_once_waiting(signal.SIGINT)
+try:
+    {wait}
+except KeyboardInterrupt:
+    pass
+else:
+    raise SystemExit("the wait ended otherwise")
+assert q.audit() == before
+gc.collect()
+assert _waiters() == 0, "the waiter stands in line still"
+{after}
+"""
+    )
+
+
 @pytest.mark.parametrize("module", ["mtsid", "v40"])
 @pytest.mark.parametrize("verb", BLOCKING)
 def test_ctrl_c_in_a_blocked_call_ends_it_and_changes_nothing(
@@ -143,5 +179,51 @@ for n in range(1000):
     assert sys.getrefcount(body) == references, n
 q.put_many("abc")
 assert len(ids.acquire_many(40)) == 40
+"""
+    )
+
+
+def test_an_exception_of_a_signal_handler_at_any_instant_loses_no_message(in_child: Callable[..., str]) -> None:
+    """In a block it goes back, in `on_dead` too; the end of its life is the only way out."""
+    in_child(
+        SIGNALLED
+        + """
+class Interrupt(Exception):
+    pass
+def interrupt(number, frame):
+    raise Interrupt
+signal.signal(signal.SIGALRM, interrupt)
+q = mtsid.MessageQueue(3, max_deliveries=3, on_dead=lambda message: [len(repr(message)) for _ in range(20)])
+q.put_many("abc")
+
+def work_until_interrupted(seconds):
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    while True:
+        with q.receive():
+            len(q), len(q), len(q), len(q), len(q)  # no loop: CPython 3.13 would leave its jumps out of the block
+
+def die_until_interrupted(seconds):
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    while True:
+        q.put("more", False)
+        for _ in range(3):
+            q.nack(q.snapshot()["mtsid"][0] if q.get().deliveries % 2 else q.snapshot()["mtsid"][-1])
+
+for n in range(600):
+    try:
+        if n % 2:
+            die_until_interrupted(0.00005 + n * 0.000002)
+        else:
+            work_until_interrupted(0.00002 + n * 0.000001)
+    except (Interrupt, mtsid.Empty, mtsid.Full):
+        signal.setitimer(signal.ITIMER_REAL, 0)
+    stats, audit = q.stats(), q.audit()
+    assert stats.put == stats.waiting + stats.in_flight + stats.acked + stats.dead, stats
+    assert _waiters() == 0, n
+    if n % 2 == 0:
+        # Whatever was in hand when the signal came has gone back, or was acked.
+        assert audit.in_flight == 0, (n, audit)
+    q.ack_many(q.snapshot()["mtsid"])
+    q.put_many("abc")
 """
     )

@@ -266,6 +266,7 @@ verbs |= dict.fromkeys(("release", "reserve", "state", "acquire_many", "ack", "n
 verbs |= dict.fromkeys(("release_many", "reserve_many", "ack_many"), ([1],))
 verbs |= dict.fromkeys(("__repr__", "__len__", "__iter__", "__bool__"), ())
 verbs |= {{"put": ("a", False), "put_many": ("ab", False), "get": (False,), "get_many": (3, False)}}
+verbs |= {{"receive": (False,), "receive_async": (0,), "stats": ()}}
 for name, arguments in verbs.items():
     if hasattr(thing, name):
         try:
@@ -313,7 +314,7 @@ body = object()
 def attempt(call, *arguments, **options):
     try:
         call(*arguments, **options)
-    except (mtsid.MtsidError, TypeError, ValueError):
+    except (mtsid.MtsidError, TypeError, ValueError, RuntimeError):
         return
     raise SystemExit(f"{call} {arguments} succeeded")
 
@@ -347,11 +348,42 @@ def once(kind):
     queue.nack(queue.get())
     fourth = queue.get()
     queue.put(body)
+    if kind is mtsid.MessageQueue:
+        once_more(kind)
     queue.shutdown(immediate=True)
     attempt(queue.nack, fourth)
     attempt(queue.put, body)
     attempt(queue.put_many, [body])
     attempt(queue.get)
+
+def finish(coroutine):
+    try:
+        coroutine.send(None)
+    except StopIteration as done:
+        return done.value
+
+def refuse(message):
+    if message.deliveries < 3:
+        raise ValueError
+
+def once_more(kind):
+    queue = kind(3, max_deliveries=1, on_dead=refuse)
+    queue.put(body)
+    attempt(queue.nack, queue.get())
+    attempt(queue.nack, queue.get().mtsid)
+    queue.nack(queue.get().mtsid)
+    with queue.receive() if queue.put(body) else None:
+        pass
+    assert finish(queue.put_async(body)) and finish(queue.put_async(body, 0)) and finish(queue.put_async(body))
+    attempt(finish, queue.put_async(body, 0))
+    attempt(finish, queue.put_async(body, priority="x"))
+    attempt(finish, queue.get_async("x"))
+    block = queue.receive_async()
+    finish(block.__aenter__())
+    attempt(finish, block.__aenter__())
+    finish(block.__aexit__(None, None, None))
+    finish(queue.get_async())
+    queue.receive(), queue.receive_async(), queue.get_async().close(), queue.put_async(body).close(), queue.stats()
 
 def level(kind, rounds):
     for _ in range(5):
