@@ -282,15 +282,20 @@ class Messages:
     """A queue of one priority: what waits, in order of entry, and what is in flight.
 
     Results of `get` are (mtsid, body, deliveries); those three name a delivery, as a receipt does, if bodies differ.
+    Of those put before, the first so many were got too. With `most`, a message nacked so often is dead, and gone; or it
+    goes back, if `on_dead` raises `Late`, which no queue does.
     """
 
-    def __init__(self, capacity: int, put_before: Iterable[tuple[int, object]] = ()) -> None:
-        self.capacity = capacity
-        self.before = tuple(Held(i, mtsid, body, 0) for i, (mtsid, body) in enumerate(put_before))
+    def __init__(
+        self, capacity: int, put_before: Iterable[tuple[int, object]] = (), *, got: int = 0, most: int | None = None
+    ) -> None:
+        self.capacity, self.most = capacity, most
+        before = [Held(i, mtsid, body, int(i < got)) for i, (mtsid, body) in enumerate(put_before)]
+        self.got, self.before = frozenset(before[:got]), tuple(before[got:])
 
     def start(self) -> Hashable:
         """Return the queue at first."""
-        return Contents(self.before, frozenset(), len(self.before), False)
+        return Contents(self.before, self.got, len(self.before) + len(self.got), False)
 
     def after(self, state: Hashable, operation: Operation) -> Iterable[Hashable]:
         """Return what may be in the queue afterwards."""
@@ -356,7 +361,10 @@ class Messages:
             if operation.result is ShutDown and held is not None:
                 return [state._replace(flying=state.flying - {held})]
             return [state] if operation.result is Stale and held is None else []
-        if operation.result is None:
+        last = self.most is not None and held is not None and held.deliveries >= self.most
+        if operation.result is None and last:
+            return [state._replace(flying=state.flying - {held})]
+        if operation.result is (Late if last else None):
             if held is None:
                 return []
             waiting = tuple(sorted((*state.waiting, held)))

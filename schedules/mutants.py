@@ -41,7 +41,7 @@ class Mutant:
 
 BITMAP, BULK, BACKLOG = "core/bitmap.pxd", "core/bitmap_bulk.pxd", "core/backlog.pxd"
 ALLOCATOR, WAITING = "core/id_verbs.pyx", "core/waiting.pyx"
-VERBS, STEPS = "core/verbs.pyx", "core/steps.pxi"
+VERBS, STEPS, QUEUE = "core/verbs.pyx", "core/steps.pxi", "core/queue.pyx"
 QUARANTINE, LEASES = "core/quarantine.pxd", "core/leases.pxd"
 TABLE, FLIGHT, USES = "core/table.pyx", "core/in_flight.pxd", "core/uses.pxd"
 
@@ -469,6 +469,80 @@ MUTANTS = (
             code = NO_ROOM
 """,
         test="tests/core/test_queue_bulk.py",
+    ),
+    Mutant(
+        "a message whose delivery on_dead refused, and that wakes nobody",
+        QUEUE,
+        """\
+        if returned and self.getters.needed():
+            self.getters.wake(1)
+""",
+        "",
+        scenario="get waits | nack that on_dead refuses",
+    ),
+    Mutant(
+        "a dead message that leaves those who join asleep",
+        QUEUE,
+        """\
+            self.left(live, room, closed)
+            if error""",
+        "            if error",
+        scenario="join | nack of the last delivery",
+    ),
+    Mutant(
+        "a dying message that is another's by now",
+        QUEUE,
+        """\
+        closed = self.backlog.closed
+        if slot_at(&self.backlog, slot).state == DYING and slot_at(&self.backlog, slot).receipt == receipt:
+""",
+        """\
+        closed = self.backlog.closed
+        if slot_at(&self.backlog, slot).state != 0:
+""",
+        test="tests/core/test_deliveries.py",
+    ),
+    Mutant(
+        "a message that is dropped when on_dead fails",
+        QUEUE,
+        """\
+            if error is None:
+                body =""",
+        """\
+            if True:
+                body =""",
+        test="tests/core/test_deliveries.py",
+    ),
+    Mutant(
+        "a coroutine that waits for room and does not pass its wake-up on",
+        QUEUE,
+        """\
+                if self.putters.leave(waiter):
+                    self.putters.wake(self.room())
+""",
+        """\
+                self.putters.leave(waiter)
+""",
+        test="tests/threads/test_queue_asyncio.py -k cancelled",
+    ),
+    Mutant(
+        "a getter that does not pass its wake-up on",
+        VERBS,
+        """\
+            if self.getters.leave(waiter):
+                self.getters.wake(1)
+        except""",
+        """\
+            self.getters.leave(waiter)
+        except""",
+        test="tests/threads/test_queue_asyncio.py -k cancelled",
+    ),
+    Mutant(
+        "a high-water mark that misses a peak",
+        BACKLOG,
+        "if self.waiting + self.in_flight > self.counted.high_water:  # a peak ends here",
+        "if self.waiting > self.counted.high_water:",
+        test="tests/core/test_queue_machine.py -k TestQueueMachine",
     ),
     Mutant(
         "an id leaked when there is no memory for its number",

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from mtsid import Allocator, AuditError, Exhausted, InFlightTable, MessageQueue, v40
+from mtsid import Allocator, AuditError, Exhausted, InFlightTable, Late, Message, MessageQueue, v40
 from mtsid.core.waiting import _advance_clock
 from schedules.explorer import Operation, Run, Scenario
 from schedules.linearizability import Counted, Ids, Messages, Model, Requests, linearizable
@@ -103,13 +103,13 @@ def _single(history: list[Operation]) -> list[Operation]:
     return singles
 
 
-def _judge(model: Callable[[], Model], sound: Callable[[Any], None]) -> Callable[[Run], str]:
+def _judge(model: Callable[[], Model] | None, sound: Callable[[Any], None]) -> Callable[[Run], str]:
     def check(run: Run) -> str:
         try:
             sound(run.subject)
         except (AssertionError, AuditError) as error:
             return f"{error}"
-        if not linearizable(_single(run.history), model()):
+        if model and not linearizable(_single(run.history), model()):
             return "the history is not linearizable"
         return ""
 
@@ -162,17 +162,52 @@ def _table(
 
 
 def _queue(
-    name: str, capacity: int, threads: list[Calls], *, put: tuple[str, ...] = (), bound: int | None = None
+    name: str,
+    capacity: int,
+    threads: list[Calls],
+    *,
+    put: tuple[str, ...] = (),
+    got: int = 0,
+    on_dead: Callable[[Message[str]], None] | None = None,
+    free: bool = False,
+    bound: int | None = None,
 ) -> Plan:
+    """`got` of those that were `put` are in flight. With `on_dead` the first delivery is the last.
+
+    A nack of a last delivery is two steps, and what comes in between by number no model of one step explains: `free`
+    leaves it at the invariants.
+    """
+    most = 1 if on_dead else None
+
     def setup() -> Any:
-        queue: MessageQueue[str] = MessageQueue(capacity)
+        queue: MessageQueue[str] = MessageQueue(capacity, max_deliveries=most, on_dead=on_dead)
         for body in put:
             queue.put(body)
-        return queue, {}
+        messages = [queue.get() for _ in range(got)]
+        return queue, {(message.mtsid, message.body, message.deliveries): message for message in messages}
 
     before = [(1 + i, body) for i, body in enumerate(put)]
-    check = _judge(lambda: Messages(capacity, before), lambda subject: subject[0].audit())
+    model = None if free else lambda: Messages(capacity, before, got=got, most=most)
+    check = _judge(model, lambda subject: _balanced(subject[0]))
     return Plan(Scenario(name, setup, threads, check, _messages), bound)
+
+
+def _balanced(queue: MessageQueue[str]) -> None:
+    """Its invariants, and that what was put is here or has left."""
+    queue.audit()
+    stats = queue.stats()
+    left = stats.acked + stats.deleted + stats.dead + stats.discarded
+    assert stats.put == stats.waiting + stats.in_flight + left
+    assert stats.acked <= stats.put, "more were counted out than in"
+
+
+def _take(message: Message[str]) -> None:
+    """`on_dead` that takes what it is given."""
+
+
+def _refuse(message: Message[str]) -> None:
+    """`on_dead` that fails."""
+    raise Late
 
 
 def _last(results: list[Any]) -> Any:
@@ -199,6 +234,8 @@ GET_ACK: Calls = [("get", ()), ("ack", (_last,))]
 GET_NACK: Calls = [("get_nowait", ()), ("nack", (_last,))]
 GET_ACK_MANY: Calls = [("get_many", (2,)), ("ack_many", (_last,))]
 BOTH = ("a", "b")
+FIRST = (1, "a", 1)  # a delivery
+NACK: Calls = [("nack", (FIRST,))]
 TRY: Calls = [("get_nowait", ())]
 GET_ACK_NOW: Calls = [*TRY, ("ack", (_last,))]
 DELETE: Calls = [("delete", (1,))]
@@ -445,6 +482,32 @@ def sp2() -> list[Plan]:
         _queue("shutdown at once | get, nack", 2, [[("shutdown", (True,))], GET_NACK], put=("a",), bound=3),
         _queue("put waits | shutdown", 1, [[("put", ("b",))], [("shutdown", ())]], put=("a",), bound=3),
         _queue("join | get, ack", 1, [[("join", ())], GET_ACK], put=("a",), bound=3),
+        # The end of redelivery: `on_dead` runs between two steps.
+        _queue("nack | nack of one last delivery: it dies once", 1, [NACK, NACK], put=("a",), got=1, on_dead=_take),
+        _queue("nack | ack of one last delivery", 1, [NACK, [("ack", (FIRST,))]], put=("a",), got=1, on_dead=_take),
+        _queue("nack of the last delivery | delete", 1, [NACK, DELETE], put=("a",), got=1, on_dead=_take, free=True),
+        _queue("put waits | nack of the last delivery", 1, [[("put", ("b",))], NACK], put=("a",), got=1, on_dead=_take),
+        _queue("get waits | nack that on_dead refuses", 1, [[("get", ())], NACK], put=("a",), got=1, on_dead=_refuse),
+        _queue("join | nack of the last delivery", 1, [[("join", ())], NACK], put=("a",), got=1, on_dead=_take),
+        _queue(
+            "get waits | nack of the last delivery | shutdown",
+            1,
+            [[("get", ())], NACK, [("shutdown", ())]],
+            put=("a",),
+            got=1,
+            on_dead=_take,
+            bound=2,
+        ),
+        _queue(
+            "nack that on_dead refuses | delete, put",
+            1,
+            [NACK, [*DELETE, PUTS[1]]],
+            put=("a",),
+            got=1,
+            on_dead=_refuse,
+            free=True,
+            bound=3,
+        ),
     ]
 
 
