@@ -1,5 +1,6 @@
-"""Adapters for clients in the field: each takes its ids from an `Allocator`, and is otherwise the client as it was.
+"""Adapters between mtsid and packages in the field.
 
-Each module needs the client that it is named after, and has an extra: `mtsid.integrations.paho` is for
-`pip install 'mtsid[paho]'`, `mtsid.integrations.aiocoap` for `pip install 'mtsid[aiocoap]'`. Nothing is imported here.
+Each module needs the package that it is named after, and has an extra: `pip install 'mtsid[paho]'`, `'mtsid[aiocoap]'`,
+`'mtsid[prometheus]'`. The clients take their ids from an `Allocator`, and are otherwise as they were. Nothing is
+imported here.
 """
