@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from mtsid import Empty, Full, MessageQueue, NotInUse, ShutDown, Stale
+from mtsid import Empty, Full, Message, MessageQueue, NotInUse, ShutDown, Stale
 from mtsid.lab import RecordedQueue, Recorder
 
 Threads = Callable[..., None]
@@ -338,3 +338,58 @@ for _ in range(50):
 """,
         options=("-X", "dev"),
     )
+
+
+class Refused(Exception):
+    """What `on_dead` raises now and then."""
+
+
+@pytest.mark.parametrize("most", [1, 3])
+def test_every_message_is_acked_or_dies_once_whoever_nacks(most: int, run_threads: Threads) -> None:
+    """Consumers nack at random, an operator nacks by number what others hold, and `on_dead` refuses some at first."""
+    dead: list[int] = []
+    acked: list[int] = []
+    left = threading.Semaphore(0)
+
+    def on_dead(message: Message[int]) -> None:
+        if message.body % 5 == 0 and message.deliveries < most + 2:
+            raise Refused
+        dead.append(message.body)
+
+    queue: MessageQueue[int] = MessageQueue(30, max_deliveries=most, on_dead=on_dead)
+
+    def produce(first: int) -> None:
+        for body in range(first, first + 500):
+            queue.put(body)
+        left.release()
+
+    def consume(seed: int) -> None:
+        chance = random.Random(seed)
+        with suppress(ShutDown):
+            while True:
+                message = queue.get()
+                with suppress(Stale, Refused):
+                    if chance.randrange(2):
+                        queue.nack(message)
+                    else:
+                        queue.ack(message)
+                        acked.append(message.body)
+
+    def operate() -> None:
+        chance = random.Random(0)
+        for _ in range(3000):
+            with suppress(NotInUse, Refused):
+                queue.nack(chance.randrange(1, 31))
+
+    def close() -> None:
+        assert left.acquire(timeout=60)
+        assert left.acquire(timeout=60)
+        queue.shutdown()
+
+    run_threads(
+        lambda: produce(0), lambda: produce(500), lambda: consume(1), lambda: consume(2), operate, close, seconds=120
+    )
+    assert sorted(acked + dead) == list(range(1000))
+    stats = queue.stats()
+    assert (stats.put, stats.acked, stats.dead, len(queue)) == (1000, len(acked), len(dead), 0)
+    queue.audit()
