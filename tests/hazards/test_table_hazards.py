@@ -129,10 +129,14 @@ def test_a_finalizer_in_a_dying_cycle_finds_a_table_that_works() -> None:
     assert outcome == [("last words", 1)]
 
 
-def test_payloads_that_use_the_table_while_it_is_cleared_find_its_memory_in_place(in_child: Callable[..., str]) -> None:
+@pytest.mark.parametrize("more", [0, 1000])
+def test_payloads_that_use_the_table_while_it_is_cleared_find_its_memory_in_place(
+    more: int, in_child: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """What an extension's destructor may do, which the collector does not run before it clears."""
+    monkeypatch.setenv("MALLOC_PERTURB_", "165")  # glibc's: memory that was freed holds rubbish
     in_child(
-        """
+        f"""
 import ctypes, gc
 import mtsid
 
@@ -144,10 +148,8 @@ def destructor(capsule):
         return  # the table is gone, perhaps
     table = ctypes.cast(address, ctypes.py_object).value
     ended.append(table.reset())  # every chunk is empty now
-    for n in range(300):
-        table.pop(table.add(n))
-    for n in range(1000):
-        table.add(n)
+    for n in range({more}):
+        table.add(table.add(n) and table.pop(table.add(n)))
 
 make = ctypes.pythonapi.PyCapsule_New
 make.restype, make.argtypes = ctypes.py_object, [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p]
@@ -156,6 +158,7 @@ address = id(table)
 for _ in range(500):
     table.add(make(1, None, ctypes.cast(destructor, ctypes.c_void_p)))
 table.add([table])
+table.pop(table.add(None, id=60_000))  # one empty chunk is kept, so the next ones would go
 del table
 gc.collect()
 assert [len(pairs) for pairs in ended] == [501]

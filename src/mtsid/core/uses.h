@@ -28,7 +28,7 @@ typedef struct {
     mtsid_uses_chunk **chunks; /* [(size + 127) / 128], NULL where there is no use; never changes itself */
     mtsid_uses_chunk *first;   /* those that exist */
     mtsid_uses_chunk *empty;   /* the one of them without a use; NULL */
-    int settled;               /* the collector walks over them: none may move or go any more */
+    int settled;               /* the collector walks over them: none may go any more */
 } mtsid_uses;
 
 /* The collector ------------------------------------------------------------------------------------------------------

@@ -117,7 +117,7 @@ cdef inline Use* uses_begin(Uses* self, uint64_t offset, Chunk** spare) noexcept
     cdef uint64_t number = offset // USES_A_CHUNK
     cdef Chunk* chunk = self.chunks[number]
     if chunk == NULL:
-        if self.empty != NULL and not self.settled:
+        if self.empty != NULL:
             chunk = self.empty
             unlink(self, chunk)
         elif spare[0] != NULL:
