@@ -118,7 +118,4 @@ LEFT_OUT = {
     "tests/hazards/test_levels.py": "the same, and freed memory is kept back",
     "tests/hazards/test_no_address_space.py": "AddressSanitizer takes the whole address space for itself",
     "tests/hazards/test_reentrance.py::test_memory_does_not_grow_with_use": "as test_levels.py",
-    "tests/hazards/test_reentrance.py::test_a_signal_handler_may_acquire_and_release": (
-        "signals come faster than a slowed handler ends, and handlers within handlers use up the ids"
-    ),
 }

@@ -47,9 +47,6 @@ LEFT_OUT = {
     "tests/lab/test_side.py::test_a_healthy_sp2_with_few_control_blocks_is_not_restarted": "likewise",
     "tests/core/test_footprint.py": "weighs memory",
     "tests/hazards/test_levels.py": "weighs memory, over a million rounds",
-    "tests/hazards/test_reentrance.py::test_a_signal_handler_may_acquire_and_release": (
-        "signals come faster than a slowed handler ends"
-    ),
     "tests/test_soak.py": "holds a tool, not the package",
 }
 

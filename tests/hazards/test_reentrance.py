@@ -164,8 +164,9 @@ def handler(number, frame):
     ids.release(ids.acquire())
     ids.release_many(ids.acquire_many(50))
     count[0] += 1
+    signal.setitimer(signal.ITIMER_REAL, 0.0005)  # only now: handlers within handlers would use up the ids
 signal.signal(signal.SIGALRM, handler)
-signal.setitimer(signal.ITIMER_REAL, 0.0005, 0.0005)
+signal.setitimer(signal.ITIMER_REAL, 0.0005)
 deadline = time.monotonic() + 30
 while count[0] < 50 and time.monotonic() < deadline:
     ids.release_many(ids.acquire_many(50))
