@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from mtsid import Allocator, AllocatorStats, MessageQueue, QueueStats, v40
+from mtsid import Allocator, AllocatorStats, InFlightTable, MessageQueue, QueueStats, TableStats, v40
 
 client = pytest.importorskip("prometheus_client", reason="needs prometheus_client: pip install 'mtsid[prometheus]'")
 
@@ -31,12 +31,16 @@ def test_every_field_is_told_for_every_source() -> None:
     queue.ack(queue.get())
     queue.nack(queue.get())
     ids.acquire_many(2)
-    found = samples(mail=queue, other=other, ids=ids)
-    assert len(found) == 2 * len(QueueStats._fields) + len(AllocatorStats._fields)
+    table: InFlightTable[str] = InFlightTable(1, 7)
+    table.quarantine(table.add("a"))
+    assert table.pop(table.add("b"), None) == "b"
+    found = samples(mail=queue, other=other, ids=ids, requests=table)
+    assert len(found) == 2 * len(QueueStats._fields) + len(AllocatorStats._fields) + len(TableStats._fields)
     for name, source, prefix in (
         ("mail", queue, "mtsid_queue"),
         ("other", other, "mtsid_queue"),
         ("ids", ids, "mtsid_allocator"),
+        ("requests", table, "mtsid_table"),
     ):
         for field, value in source.stats()._asdict().items():
             told = [

@@ -1,18 +1,19 @@
-"""What queues and allocators have counted, for Prometheus.
+"""What queues, tables and allocators have counted, for Prometheus.
 
     from prometheus_client import REGISTRY
     from mtsid.integrations.prometheus import Collector
 
-    REGISTRY.register(Collector(mail=queue, packet_ids=ids))
+    REGISTRY.register(Collector(mail=queue, packet_ids=ids, requests=pending))
 
 gives, at each scrape, a gauge or a counter for each field of `stats()`, with the name as a label:
 
     mtsid_queue_waiting{name="mail"} 3.0
     mtsid_queue_put_total{name="mail"} 1234.0
     mtsid_allocator_live{name="packet_ids"} 17.0
+    mtsid_table_late_total{name="requests"} 2.0
 
 It reads `stats()` and does nothing else: what is watched pays nothing between two scrapes. What each number counts, and
-how exactly, is said in `QueueStats` and `AllocatorStats`.
+how exactly, is said in `QueueStats`, `TableStats` and `AllocatorStats`.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Protocol
 
-from mtsid.core.stats import AllocatorStats, QueueStats
+from mtsid.core.stats import AllocatorStats, QueueStats, TableStats
 
 try:
     from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
@@ -45,6 +46,17 @@ _GAUGES: dict[type[tuple[int, ...]], tuple[str, dict[str, str]]] = {
             "high_water": "The most live ids that were seen at once.",
         },
     ),
+    TableStats: (
+        "mtsid_table",
+        {
+            "capacity": "Ids of the range, less the excluded ones.",
+            "live": "Ids that stand for a payload.",
+            "quarantined": "Ids that rest.",
+            "available": "Ids that may be handed out now.",
+            "waiting": "Threads and coroutines that stand in line for an id.",
+            "high_water": "The most live ids that there were at once.",
+        },
+    ),
     QueueStats: (
         "mtsid_queue",
         {
@@ -67,6 +79,14 @@ _COUNTERS: dict[type[tuple[int, ...]], dict[str, str]] = {
         "refused": "Releases refused because the id was not live.",
         "stale": "Leases whose exit found them stale.",
     },
+    TableStats: {
+        "added": "Payloads that were added.",
+        "released": "Uses that are over: popped, reset, or at the end of their quarantine.",
+        "exhausted": "Calls that ended with Exhausted.",
+        "refused": "Ids refused because nothing was in flight under them.",
+        "late": "Answers that came late: pops of an id in quarantine.",
+        "stale": "Generations that were over.",
+    },
     QueueStats: {
         "put": "Messages that entered.",
         "got": "Deliveries: a message counts as often as it was got.",
@@ -84,11 +104,11 @@ _COUNTERS: dict[type[tuple[int, ...]], dict[str, str]] = {
 
 
 class _Source(Protocol):
-    def stats(self) -> AllocatorStats | QueueStats: ...
+    def stats(self) -> AllocatorStats | TableStats | QueueStats: ...
 
 
 class Collector(_Collector):
-    """A collector of `prometheus_client` for queues and allocators, each under a name: `Collector(mail=queue)`.
+    """A collector of `prometheus_client`: `Collector(mail=queue)` has queues, tables and allocators, each under a name.
 
     One collector for all that a registry shows: two would tell the same metrics twice, which a registry refuses. It
     keeps what it watches alive. `TypeError` for what has no such `stats()`, and if there is nothing to watch.
@@ -99,7 +119,9 @@ class Collector(_Collector):
             raise TypeError("name what to watch: Collector(mail=queue)")
         for name, source in sources.items():
             if not hasattr(source, "stats") or type(source.stats()) not in _GAUGES:
-                raise TypeError(f"{name} must be a MessageQueue or an Allocator, not {type(source).__name__!r}")
+                raise TypeError(
+                    f"{name} must be a MessageQueue, an InFlightTable or an Allocator, not {type(source).__name__!r}"
+                )
         self._sources = dict(sources)
 
     def collect(self) -> Iterator[CounterMetricFamily | GaugeMetricFamily]:
