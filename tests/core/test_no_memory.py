@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mtsid import Allocator, InFlightTable, Message, MessageQueue
+from mtsid import Allocator, InFlightTable, Message, MessageQueue, NotInUse
 
 _testcapi = pytest.importorskip("_testcapi", reason="this CPython was built without _testcapi, which makes memory fail")
 
@@ -69,6 +69,32 @@ def test_a_bulk_release_without_memory_releases_nothing(kind: Callable[[list[int
         else:
             assert len(ids) == 47
         ids._check()
+    assert failed
+
+
+def test_bulk_calls_that_cannot_tell_what_they_refused_have_done_the_rest_and_keep_nothing() -> None:
+    body = object()
+    before = sys.getrefcount(body)
+    failed = 0
+    for allocations in range(30):
+        ids = Allocator(10_000, 10_100)
+        ids.reserve_many([10_001, 10_003])
+        queue: MessageQueue[object] = MessageQueue(300, first=10_000)
+        queue.put_many([body] * 260)
+        numbers = list(range(10_000, 10_260))
+        queue.delete(10_002)
+        queue.delete(10_259)
+        for verb, given in ((ids.release_many, [10_001, 10_002, 10_003]), (queue.ack_many, numbers)):
+            try:
+                failed += call_without_memory(partial(verb, given), allocations) is FAILED
+            except NotInUse as error:
+                assert error.refused == ((10_002,) if verb == ids.release_many else (10_002, 10_259))
+        ids._check()
+        queue.audit()
+        assert len(ids) in (0, 2)
+        assert len(queue) in (0, 258)
+        assert sys.getrefcount(body) == before + len(queue)
+        queue.shutdown(immediate=True)
     assert failed
 
 

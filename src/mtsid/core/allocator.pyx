@@ -174,7 +174,9 @@ cdef class Allocator(IdVerbs):
             self.waiting.wake(length - state.refused)
         if state.refused:
             add_seq_cst(&self.bits.refused, state.refused)
-            refused = [self.first + offsets[i] for i in range(state.refused)]
+            refused = []
+            for i in range(state.refused):  # no comprehension, as in verbs.pyx
+                refused.append(self.first + offsets[i])
             raise NotInUse(
                 f"{len(refused)} of {length} ids were not live, the rest is released: "
                 f"{', '.join(map(str, refused[:10]))}{' ...' if len(refused) > 10 else ''}",

@@ -456,11 +456,14 @@ cdef class QueueVerbs(Contents):
             self.take_out_many(steps + i, min(<Py_ssize_t> BATCH, n - i))
         for i in range(n):
             all_live = all_live and steps[i].body != NULL
-        refused = None if all_live else [keys[i] for i in range(n) if steps[i].body == NULL]
         for i in range(n):
             if steps[i].body != NULL:
                 Py_DECREF(<object> steps[i].body)
-        if refused:
+        if not all_live:
+            refused = []
+            for i in range(n):  # no comprehension: Cython 3.3 drops the last item twice when memory ends
+                if steps[i].body == NULL:
+                    refused.append(keys[i])
             raise NotInUse(
                 f"{len(refused)} of {n} messages were not live, the rest is settled; see .refused", refused=refused
             )

@@ -273,7 +273,9 @@ cdef class Allocator:
         if self.waiting.needed():
             self.waiting.wake(length - refused_count)
         if refused_count:
-            refused = [self.first + offsets[i] for i in range(refused_count)]
+            refused = []
+            for i in range(refused_count):  # no comprehension, as in core/verbs.pyx
+                refused.append(self.first + offsets[i])
             raise NotInUse(f"{len(refused)} of {length} ids were not live, the rest is released", refused=refused)
 
     def reserve_many(self, ids) -> None:

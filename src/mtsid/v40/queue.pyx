@@ -233,7 +233,10 @@ cdef class MessageQueue(QueueVerbs):
             QueueVerbs.ack_many(self, messages_or_mtsids)
         except NotInUse as error:
             # DEFECT double-release (A), as in `ack`.
-            refused = [key for key in error.refused if not self.release_again(key)]
+            refused = []
+            for key in error.refused:  # no comprehension, as in core/verbs.pyx
+                if not self.release_again(key):
+                    refused.append(key)
             if refused:
                 raise NotInUse(
                     f"{len(refused)} messages were not live, the rest is settled; see .refused", refused=refused
@@ -249,5 +252,8 @@ cdef class MessageQueue(QueueVerbs):
     cdef object find_everything(self):
         snapshot = self.snapshot()
         holders = Counter(snapshot["mtsid"].tolist())
-        duplicates = tuple(sorted([(mtsid, count) for mtsid, count in holders.items() if count > 1]))
-        return QueueVerbs.find_everything(self)._replace(duplicates=duplicates)
+        duplicates = []
+        for holding in holders.items():
+            if holding[1] > 1:
+                duplicates.append(holding)
+        return QueueVerbs.find_everything(self)._replace(duplicates=tuple(sorted(duplicates)))
