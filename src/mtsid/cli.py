@@ -323,6 +323,8 @@ def _audit(options: argparse.Namespace) -> int:
         raise BadInput(str(error)) from error
     except (TypeError, ValueError) as error:
         raise BadInput(f"{options.target}: {error}") from error
+    except SystemExit as error:  # its status would pass for ours
+        raise BadInput(f"{options.target}: acquire or release raised SystemExit({error.code!r})") from error
     report.render(console)
     return DONE if report.ok else FAILED
 

@@ -12,6 +12,7 @@ import pytest
 
 SOURCES = """
 import itertools
+import sys
 from mtsid import Allocator, v40
 
 class Lab:
@@ -39,6 +40,13 @@ def broken():
 def empty():
     return lambda: None, None
 
+def leaves():
+    raise SystemExit
+
+def leaves_late():
+    numbers = itertools.count()
+    return lambda: next(numbers) if next(numbers) < 50 else sys.exit(), None
+
 def half():
     return Allocator().acquire, 7
 
@@ -56,6 +64,7 @@ Finished = subprocess.CompletedProcess[str]
 def place(tmp_path: Path) -> Path:
     (tmp_path / "mine.py").write_text(SOURCES)
     (tmp_path / "faulty.py").write_text("import nothing_of_that_name\n")
+    (tmp_path / "script.py").write_text("raise SystemExit\n")
     (tmp_path / "unreadable.py").write_text("def (\n")
     return tmp_path
 
@@ -116,6 +125,9 @@ def test_the_figures_are_written(place: Path) -> None:
         (["mine:Lab.nothing"], "there is no 'nothing' in it"),
         (["mine:number"], "mine:number is no function, but a 'int'"),
         (["mine:broken"], "mine:broken raised ConnectionError: no broker here"),
+        (["mine:leaves"], "mine:leaves raised SystemExit"),
+        (["mine:leaves_late"], "mine:leaves_late: acquire or release raised SystemExit(None)"),
+        (["script:ids"], "cannot import 'script': SystemExit"),
         (["mine:several"], "must make a pair (acquire, release), or an object with these; it made a 'tuple'"),
         (["mine:half"], "acquire must be a function, and release one too, or None"),
         (["mine:empty"], "mine:empty: the first acquire returned None"),

@@ -39,7 +39,7 @@ def make(target: str) -> Verbs:
         raise FactoryError(f"{target} is no function, but a {type(factory).__name__!r}")
     try:
         made = factory()
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise FactoryError(f"{target} raised {_one_line(error)}") from error
     return verbs(made, target)
 
@@ -66,10 +66,10 @@ def _import(module: str) -> Any:
         sys.path.insert(0, here)
     try:
         return importlib.import_module(module)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise FactoryError(f"cannot import {module!r}: {_one_line(error)}") from error
 
 
-def _one_line(error: Exception) -> str:
+def _one_line(error: BaseException) -> str:
     text = " ".join(str(error).split())
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
