@@ -464,6 +464,20 @@ def test_a_source_that_hangs_at_once_is_refused() -> None:
         audit(source, timeout=HANG)
 
 
+def test_a_release_that_hangs_at_once_is_refused() -> None:
+    with pytest.raises(ValueError, match="first release gave no answer"):
+        audit_ids(itertools.count().__next__, lambda _: threading.Event().wait(), timeout=HANG)
+
+
+@pytest.mark.parametrize("threads", [1, 4])
+@pytest.mark.parametrize("size", [1, 20])
+def test_a_source_that_runs_dry_has_not_passed(size: int, threads: int) -> None:
+    report = audit_ids(iter(range(size)).__next__, lambda _: None, threads=threads, operations=200)
+    assert (report.ok, report.duplicates, report.exhaustion.held) == (False, 0, 0)
+    assert report.faults == ["Every id was released, and none is to be had again. The audit ended there."]
+    assert "Not complete\nEvery id was released" in str(report)
+
+
 def test_a_second_release_that_hangs_ends_the_audit() -> None:
     end = threading.Event()
 

@@ -127,7 +127,8 @@ class _Audit:
         report, timeout = self.report, self.report.timeout
         if run(phases.look, [self.one], timeout):
             let_go([self.one], timeout)
-            raise ValueError(f"the first acquire gave no answer within {timeout:g} s: there is nothing to audit")
+            verb = "acquire" if self.one.calls == 1 else "release"
+            raise ValueError(f"the first {verb} gave no answer within {timeout:g} s: there is nothing to audit")
         try:
             self._measure(0, "none")
             self._take_turns()
@@ -196,7 +197,11 @@ class _Audit:
             if not let_go([self.one], report.timeout):
                 raise _Hung("At exhaustion, acquire did not return when an id was released. The audit ended there.")
             self.one.stopped = False
-        return found.kind in ("raises", "returns None", "hangs")
+        if found.kind not in ("raises", "returns None", "hangs"):
+            return False
+        if found.held == 0:  # and the phases before may have had none either
+            report.faults.append("Every id was released, and none is to be had again. The audit ended there.")
+        return found.held > 0
 
     def _when_full(self) -> None:
         report, size = self.report, self.report.exhaustion.held
