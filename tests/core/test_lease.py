@@ -96,6 +96,16 @@ def test_without_a_free_id_the_block_does_not_begin(ids: Allocator) -> None:
             pytest.fail("the block began")
 
 
+def test_a_lease_that_got_nothing_may_be_entered_again(ids: Allocator) -> None:
+    lease = ids.lease()
+    held = ids.acquire_many(3)
+    with pytest.raises(Exhausted):
+        lease.__enter__()
+    ids.release(held[0])
+    with lease as id:
+        assert id == held[0]
+
+
 def test_a_lease_is_entered_once(ids: Allocator) -> None:
     lease = ids.lease()
     with lease, pytest.raises(RuntimeError, match="once"):

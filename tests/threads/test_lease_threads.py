@@ -78,3 +78,27 @@ def test_what_is_reserved_after_a_reset_outlives_every_lease_of_before(run_threa
 
     run_threads(reset, lease)
     assert len(ids) == 0
+
+
+def test_a_lease_that_waits_is_not_entered_by_another(run_threads: Threads, waiting: Callable[[int], None]) -> None:
+    ids = Allocator(1, 2)
+    held = list(ids.acquire_many(2))
+    lease = ids.lease(timeout=None)
+
+    def wait() -> None:
+        with lease as id:
+            assert list(ids) == [id]
+
+    def intrude() -> None:
+        waiting(1)
+        with pytest.raises(RuntimeError, match="once"):
+            lease.__enter__()
+        with pytest.raises(RuntimeError, match="no id yet"):
+            _ = lease.id
+        assert "being entered" in repr(lease)
+        ids.release_many(held)
+
+    run_threads(wait, intrude)
+    assert len(ids) == 0
+    with pytest.raises(RuntimeError, match="once"):
+        lease.__enter__()

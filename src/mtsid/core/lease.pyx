@@ -20,6 +20,7 @@ from mtsid.errors import NotInUse, Stale
 
 cdef enum:
     NEW
+    ENTERING
     HELD
     KEPT
     OVER
@@ -55,7 +56,7 @@ cdef class Lease:
     @property
     def id(self) -> int:
         """The id, once it was entered."""
-        if self.stage == NEW:
+        if self.stage < HELD:
             raise RuntimeError("the lease has no id yet: enter it in a with statement")
         return self.offset + self.ids.first
 
@@ -63,7 +64,12 @@ cdef class Lease:
         """Take an id; it is an `int`, and has `keep` too. Raises what `Allocator.acquire` does."""
         if self.stage != NEW or self.ids is None:
             raise RuntimeError("a lease is entered once: ask the allocator for another")
-        self.offset = self.ids.take_for_lease(self.seconds, &self.epoch)
+        self.stage = ENTERING  # while it waits, others run: of two that enter it one would lose its id
+        try:
+            self.offset = self.ids.take_for_lease(self.seconds, &self.epoch)
+        except BaseException:
+            self.stage = NEW
+            raise
         self.stage = HELD
         try:
             return LeasedId(self.offset + self.ids.first, self)
@@ -109,8 +115,8 @@ cdef class Lease:
         )
 
     def __repr__(self) -> str:
-        stage = ("not entered yet", "held", "kept", "over")[self.stage]
-        return f"<{type(self).__module__}.Lease: {f'id {self.id}, ' if self.stage != NEW else ''}{stage}>"
+        stage = ("not entered yet", "being entered", "held", "kept", "over")[self.stage]
+        return f"<{type(self).__module__}.Lease: {f'id {self.id}, ' if self.stage >= HELD else ''}{stage}>"
 
     def __reduce_ex__(self, protocol):
         raise TypeError("a Lease cannot be pickled or copied: it is one use of one id; hand on its id, and keep() it")
