@@ -216,7 +216,9 @@ cdef class Allocator(IdVerbs):
         """An id for as long as a `with` block runs: released at its exit, however that comes, unless `keep()` was called.
 
         The block gets the id, as an `int` that has `keep()` as well. `timeout` and `Exhausted` are those of `acquire`;
-        it is waited when the block is entered. An id that the block put in quarantine stays there.
+        it is waited when the block is entered. An id that the block put in quarantine stays there. A block that lasts
+        longer than that quarantine, or that releases the id itself, calls `keep()` before: by its exit the id may be
+        somebody else's, which a lease knows after a `reset` alone.
 
         A lease knows its own use of an id: after a `reset` it is stale, and neither frees the id, which may be somebody
         else's by then, nor keeps it; it raises `Stale`, save where that would hide an exception of the block.
