@@ -332,10 +332,20 @@ def test_reinitialised_it_has_all_its_ids_again() -> None:
     assert client.publish("t", qos=1).mid == 2
 
 
-@pytest.mark.parametrize("range_", [(0, 9), (1, 65_536)])
+@pytest.mark.parametrize("range_", [(0, 9), (1, 65_536), (65_537, 65_600)])
 def test_ids_that_are_no_packet_ids_are_refused(range_: tuple[int, int]) -> None:
-    with pytest.raises(ValueError, match="is no packet id"):
+    with pytest.raises(ValueError, match="no packet id"):
         Client(V2, ids=Allocator(*range_))
+
+
+def test_what_is_no_allocator_and_no_timeout_is_refused() -> None:
+    with pytest.raises(TypeError, match="must be an Allocator, not 'range'"):
+        Client(V2, ids=range(1, 9))  # type: ignore[arg-type]
+    for id_timeout in (-1.0, float("nan")):
+        with pytest.raises(ValueError, match="timeout"):
+            Client(V2, id_timeout=id_timeout)
+    with pytest.raises(TypeError, match="timeout"):
+        Client(V2, id_timeout="soon")  # type: ignore[arg-type]
 
 
 def test_a_release_that_asks_for_ids_in_another_way_is_told() -> None:

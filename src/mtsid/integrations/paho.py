@@ -94,6 +94,14 @@ class _OutMessages(collections.OrderedDict[int, mqtt.MQTTMessage]):
             self._client._dropped(message)
 
 
+def _has(ids: Allocator, id: int) -> bool:
+    try:
+        ids.state(id)
+    except ValueError:
+        return False
+    return True
+
+
 class Client(mqtt.Client):
     """`paho.mqtt.client.Client` with packet ids that are never in use twice.
 
@@ -110,7 +118,8 @@ class Client(mqtt.Client):
     All others are paho's. A refusal is paho's too: `MQTT_ERR_QUEUE_SIZE`, with a `mid` of 0 (`publish`) or None; the
     log says how many ids are live. Nothing was queued, and no id is lost.
 
-    Methods may be called from any thread, as far as paho's may. `ValueError` if `ids` has ids that are no packet ids.
+    Methods may be called from any thread, as far as paho's may. `ValueError` if `ids` has ids that are no packet ids;
+    that and `TypeError` if `id_timeout` is no timeout.
     """
 
     #: Live: in use. Quarantined: of a dropped message that may yet be answered.
@@ -123,12 +132,16 @@ class Client(mqtt.Client):
         self._number_from(Allocator(1, 65535) if ids is None else ids, id_timeout)
 
     def _number_from(self, ids: Allocator, id_timeout: float | None) -> None:
+        if not isinstance(ids, Allocator):
+            raise TypeError(f"ids must be an Allocator, not {type(ids).__name__!r}")
         for outside in (0, 65536):
-            try:
-                ids.state(outside)
-            except ValueError:
-                continue
-            raise ValueError(f"{outside} is no packet id, but ids has it: use Allocator(1, 65535), or a part of that")
+            if _has(ids, outside):
+                raise ValueError(
+                    f"{outside} is no packet id, but ids has it: use Allocator(1, 65535), or a part of that"
+                )
+        if not any(_has(ids, mid) for mid in range(1, 65536)):
+            raise ValueError("ids has no packet id at all: use Allocator(1, 65535), or a part of that")
+        ids.lease(id_timeout)  # which is not entered: it refuses what is no timeout
         self.packet_ids = ids
         self._id_timeout = id_timeout
         self._out_messages = _OutMessages(self)
