@@ -88,8 +88,9 @@ cdef class MessageQueue(QueueVerbs):
         one of `max_deliveries` and `on_dead` without the other: messages would be dropped in silence, or never.
 
     A message is got by one consumer at a time and settled by `ack` (it leaves) or `nack` (it goes back to its place by
-    entry). FIFO within a priority; urgent before normal before non-urgent. Every method may be called from any
-    thread, with the GIL or without, and is reentrant; coroutines of any event loop stand in line with threads. A queue is always true; it can be neither pickled nor copied.
+    entry). FIFO within a priority; urgent before normal before non-urgent. Every method may be called from any thread,
+    with the GIL or without, and is reentrant; coroutines of any event loop stand in line with threads. A queue is always
+    true; it can be neither pickled nor copied.
 
     >>> queue = MessageQueue(100)
     >>> queue.put("hello")
