@@ -98,7 +98,7 @@ clean:  ## remove everything that was made: .venv, builds, caches
 	rm -rf $(VENV) build dist .benchmarks .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find src -name '*.egg-info' -prune -exec rm -rf {} +
 	find src -name '*.so' -delete
-	find src tests bench clients fuzz schedules stress weak tools docs -name __pycache__ -prune -exec rm -rf {} +
+	find src tests bench clients examples fuzz schedules stress weak tools docs -name __pycache__ -prune -exec rm -rf {} +
 
 # Runs each time and rewrites only what changed: the interpreter, the place of the checkout, the build switches.
 $(VENV)/interpreter $(VENV)/switches &: FORCE
