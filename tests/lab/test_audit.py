@@ -15,7 +15,7 @@ import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Hashable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -457,6 +457,14 @@ def test_a_deadlock_of_threads_is_told_and_ends_the_audit() -> None:
     assert "of 4 threads: no answer within 1 s" in fault
     assert report.turns.acquires == 10_000
     assert report.history is None
+
+
+def test_threads_that_begin_late_end_in_a_report_as_others_do() -> None:
+    for _ in range(5):
+        ids = Allocator(1, 100)
+        with suppress(ValueError):  # the first acquire was as late
+            report = audit_ids(ids.acquire, ids.release, threads=64, operations=1000, timeout=0.001)
+            assert report.duplicates == 0
 
 
 def test_a_source_that_hangs_at_once_is_refused() -> None:

@@ -38,6 +38,7 @@ from mtsid.lab.wording import count
 __all__ = ["audit_ids"]
 
 OPERATIONS = 200_000  # by default: three rounds of 16 bits
+BEGIN = 60.0  # seconds until all threads have begun, at most
 
 
 def audit_ids(
@@ -179,7 +180,8 @@ class _Audit:
         recorder = Recorder()
         ids = recorder.ids(self.source.acquire, self.source.release)
         share, turns = max(1, report.turns.held // report.threads), -(-report.operations // report.threads)
-        start = threading.Barrier(report.threads, timeout=report.timeout)
+        # That many threads may take longer to begin than a call to answer; which of them hang is the watcher's to say.
+        start = threading.Barrier(report.threads, timeout=max(BEGIN, report.timeout))
         workers = [Worker(self.source, f"thread {number}") for number in range(1, report.threads + 1)]
         with _frequent_switches():
             hung = run(lambda worker: phases.compete(worker, ids, share, turns, start), workers, report.timeout)
