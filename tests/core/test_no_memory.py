@@ -85,10 +85,12 @@ def test_bulk_calls_that_cannot_tell_what_they_refused_have_done_the_rest_and_ke
         queue.delete(10_002)
         queue.delete(10_259)
         for verb, given in ((ids.release_many, [10_001, 10_002, 10_003]), (queue.ack_many, numbers)):
+            refused: tuple[Any, ...] = ()
             try:
                 failed += call_without_memory(partial(verb, given), allocations) is FAILED
             except NotInUse as error:
-                assert error.refused == ((10_002,) if verb == ids.release_many else (10_002, 10_259))
+                refused = error.refused
+            assert refused in ((), (10_002,) if verb == ids.release_many else (10_002, 10_259))
         ids._check()
         queue.audit()
         assert len(ids) in (0, 2)

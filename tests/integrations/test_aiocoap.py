@@ -431,3 +431,12 @@ else:
     raise SystemExit("imported")
 """
     )
+
+
+def test_what_to_do_at_exhaustion_is_one_of_two_things() -> None:
+    context = Context.__new__(Context)
+    with pytest.raises(ValueError, match="not 'bogus'"):
+        context.at_exhaustion = "bogus"  # type: ignore[assignment]
+    assert context.at_exhaustion == "raise"
+    context.at_exhaustion = "wait"
+    assert context.at_exhaustion == "wait"

@@ -89,7 +89,7 @@ class QueueStats(NamedTuple):
     high_water: int
     #: Messages that entered.
     put: int
-    #: Deliveries: a message counts as often as it was got.
+    #: Deliveries: a message counts as often as it was got, also when a Ctrl-C at once undid that.
     got: int
     #: Messages that left by `ack` or `ack_many`.
     acked: int

@@ -277,8 +277,18 @@ class Context(aiocoap.Context):  # type: ignore[misc]
     Like aiocoap's, a context belongs to the thread of its loop.
     """
 
-    #: What a request does that finds no free message id: "raise" or "wait". May be set at any time.
-    at_exhaustion: Literal["raise", "wait"] = "raise"
+    _at_exhaustion: Literal["raise", "wait"] = "raise"
+
+    @property
+    def at_exhaustion(self) -> Literal["raise", "wait"]:
+        """What a request does that finds no free message id: "raise" or "wait". May be set at any time."""
+        return self._at_exhaustion
+
+    @at_exhaustion.setter
+    def at_exhaustion(self, what: Literal["raise", "wait"]) -> None:
+        if what not in ("raise", "wait"):
+            raise ValueError(f"at_exhaustion is 'raise' or 'wait', not {what!r}")
+        self._at_exhaustion = what
 
     async def _append_tokenmanaged_messagemanaged_transport(self, message_interface_constructor: Any) -> None:
         tokens = TokenManager(self)
