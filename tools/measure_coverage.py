@@ -6,8 +6,8 @@ Python is measured by coverage.py, child processes too. The compiled modules and
 builds of their own under build/: gcov counts lines of the generated C, and Cython's comments there say which line of a
 .pyx or .pxd each was made from. The package runs as it always does, only slower: nothing is called between its steps.
 
-What two threads must meet for is run by `python -m schedules`, so that it does not depend on luck. Its build adds to
-what was run, never to what counts: a line counts if it is in the normal build.
+What two threads must meet for is run by `python -m schedules`, in short, so that it does not depend on luck. Its build
+adds to what was run, never to what counts: a line counts if it is in the normal build.
 
 Exit status: 0 if the suite passes and no figure is below its limit; else 1.
 """
@@ -83,7 +83,7 @@ def measure(arguments: list[str]) -> bool:
     passed = [
         run(sys.executable, "-m", "coverage", "run", *pytest, *options, *arguments, **here),
         run(sys.executable, *pytest, *UNTRACED, **here),
-        run(sys.executable, "-m", "schedules", "--random", "0", MTSID_COVERAGE="1"),
+        run(sys.executable, "-m", "schedules", "--limit", "300", MTSID_COVERAGE="1"),
         run(sys.executable, "-m", "coverage", "combine", "--quiet", **here),
         run(sys.executable, "-m", "coverage", "json", "--quiet", "-o", str(PLACE / "python.json"), **here),
     ]
