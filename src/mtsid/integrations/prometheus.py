@@ -19,9 +19,12 @@ how exactly, is said in `QueueStats`, `TableStats` and `AllocatorStats`.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Protocol
+from typing import Any, TypeAlias
 
+from mtsid.core.allocator import Allocator
+from mtsid.core.queue import MessageQueue
 from mtsid.core.stats import AllocatorStats, QueueStats, TableStats
+from mtsid.core.table import InFlightTable
 
 try:
     from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
@@ -103,22 +106,21 @@ _COUNTERS: dict[type[tuple[int, ...]], dict[str, str]] = {
 }
 
 
-class _Source(Protocol):
-    def stats(self) -> AllocatorStats | TableStats | QueueStats: ...
+_Source: TypeAlias = Allocator | InFlightTable[Any] | MessageQueue[Any]
 
 
 class Collector(_Collector):
     """A collector of `prometheus_client`: `Collector(mail=queue)` has queues, tables and allocators, each under a name.
 
     One collector for all that a registry shows: two would tell the same metrics twice, which a registry refuses. It
-    keeps what it watches alive. `TypeError` for what has no such `stats()`, and if there is nothing to watch.
+    keeps what it watches alive. `TypeError` for anything else, and if there is nothing to watch.
     """
 
     def __init__(self, /, **sources: _Source) -> None:
         if not sources:
             raise TypeError("name what to watch: Collector(mail=queue)")
         for name, source in sources.items():
-            if not hasattr(source, "stats") or type(source.stats()) not in _GAUGES:
+            if not isinstance(source, (Allocator, InFlightTable, MessageQueue)):
                 raise TypeError(
                     f"{name} must be a MessageQueue, an InFlightTable or an Allocator, not {type(source).__name__!r}"
                 )
