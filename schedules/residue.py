@@ -33,16 +33,16 @@ UNPARKING = """        if scheduled():
 
 
 def strip(source: Path) -> int:
-    """Cut every scheduling point out of a copy of src/; return how many there were."""
+    """Cut every scheduling point out of a copy of src/; return how many there were. The lines keep their numbers."""
     core = source / "mtsid" / "core"
     header = core / "atomic.h"
-    text, points = POINT.subn("", header.read_text("utf-8"))
+    text, points = POINT.subn("\n", header.read_text("utf-8"))
     header.write_text(text, "utf-8")
     header = core / "bitmap.pxd"
     text = header.read_text("utf-8")
     if text.count(COUNTERS) != 1:
         raise RuntimeError("bitmap.pxd sets its counters in another way: bring schedules/residue.py up to date")
-    header.write_text(text.replace(COUNTERS, ""), "utf-8")
+    header.write_text(text.replace(COUNTERS, "\n" * COUNTERS.count("\n")), "utf-8")
     waiting = core / "waiting.pyx"
     text = waiting.read_text("utf-8")
     for piece in (PARKING, UNPARKING):
@@ -50,7 +50,7 @@ def strip(source: Path) -> int:
             raise RuntimeError(
                 "waiting.pyx has changed where it asks the scheduler: bring schedules/residue.py up to date"
             )
-        text = text.replace(piece, "")
+        text = text.replace(piece, "\n" * piece.count("\n"))
         points += 1
     waiting.write_text(text, "utf-8")
     return points
