@@ -42,6 +42,7 @@ class Mutant:
 BITMAP, BULK, BACKLOG = "core/bitmap.pxd", "core/bitmap_bulk.pxd", "core/backlog.pxd"
 ALLOCATOR, WAITING = "core/id_verbs.pyx", "core/waiting.pyx"
 VERBS, STEPS, QUEUE = "core/verbs.pyx", "core/steps.pxi", "core/queue.pyx"
+MESSAGE, HOLD = "core/message.h", "core/message.pxd"
 QUARANTINE, LEASES = "core/quarantine.pxd", "core/leases.pxd"
 TABLE, FLIGHT, USES = "core/table.pyx", "core/in_flight.pxd", "core/uses.pxd"
 
@@ -437,6 +438,49 @@ MUTANTS = (
         test="tests/core/test_queue.py tests/core/test_queue_machine.py",
     ),
     Mutant(
+        "a blank message that keeps what lay in its memory",
+        MESSAGE,
+        """\
+    memset((char *)message""",
+        """\
+    if (0) memset((char *)message""",
+        test="tests/core/test_message.py",
+    ),
+    Mutant(
+        "a message that the collector never sees",
+        HOLD,
+        "if not message.tracked and is_collected",
+        "if message.tracked and is_collected",
+        test="tests/hazards/test_collector.py",
+    ),
+    Mutant(
+        "messages in messages that fall apart without the trashcan",
+        MESSAGE,
+        """\
+    Py_TRASHCAN_BEGIN(self, mtsid_message_dealloc)
+    mtsid_end_message((mtsid_message *)self);
+    Py_TRASHCAN_END
+""",
+        """\
+    mtsid_end_message((mtsid_message *)self);
+""",
+        test="tests/hazards/test_reentrance.py",
+    ),
+    Mutant(
+        "a last ack that does not wake whoever joins",
+        STEPS,
+        "(live == 0 and (closed or self.joiners.needed()))",
+        "(live == 0 and closed)",
+        scenario="join | get, ack",
+    ),
+    Mutant(
+        "a last ack that does not end the waits of a closed queue",
+        STEPS,
+        "(live == 0 and (closed or self.joiners.needed()))",
+        "(live == 0 and self.joiners.needed())",
+        scenario="get, ack | get waits, ack | shutdown",
+    ),
+    Mutant(
         "a settled receipt that is taken again",
         BACKLOG,
         "slot.receipt == receipt and slot.state == IN_FLIGHT",
@@ -452,7 +496,7 @@ MUTANTS = (
 """,
         """\
     slot.state = FRESH
-    line_append(self, line, number)
+    line_append(self, line, number, slot)
     self.in_flight -= 1
 """,
         scenario="back to its place",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import gc
 import pickle
 from collections.abc import Callable
 from typing import Any
@@ -65,3 +66,39 @@ def test_one_that_came_about_otherwise_settles_nothing(verb: str) -> None:
     with pytest.raises(KeyError):
         getattr(queue, verb)(Message.__new__(Message))
     assert queue.in_flight() == 1
+
+
+@pytest.mark.parametrize("verb", ["ack", "nack"])
+def test_what_lay_in_its_memory_before_settles_nothing_either(verb: str) -> None:
+    """With the GIL a new message is made where an old one was: one that was got, and dropped without a word."""
+    queue: MessageQueue[Any] = MessageQueue(1)
+    queue.put("a")
+    queue.get()
+    with pytest.raises(KeyError):
+        getattr(queue, verb)(blank := Message.__new__(Message))
+    assert (blank.body, blank.mtsid, blank.deliveries) == (None, 0, 0)
+    assert queue.in_flight() == 1
+
+
+@pytest.mark.parametrize(
+    ("body", "tracked"), [(b"bytes", False), ("text", False), (None, False), (7, False), ([], True)]
+)
+def test_the_collector_looks_at_one_whose_body_may_be_part_of_a_cycle(body: object, tracked: bool) -> None:
+    queue: MessageQueue[Any] = MessageQueue(10)
+    queue.put_many([body] * 5)
+    assert [gc.is_tracked(message) for message in [queue.get(), *queue.get_many(4)]] == [tracked] * 5
+    queue.ack_many(range(1, 6))
+    queue.put([])
+    message = queue.get()  # where an untracked one was, perhaps
+    assert gc.is_tracked(message)
+    assert gc.get_referents(message) == [[]]
+
+
+def test_more_of_them_than_are_kept_come_and_go() -> None:
+    """Memory of the dead is kept for 256 of them; here many more die at once, of both kinds."""
+    queue: MessageQueue[Any] = MessageQueue(3000)
+    for _ in range(3):
+        queue.put_many([b"", []] * 1500)
+        messages = queue.get_many(3000)
+        assert [message.body for message in messages] == [b"", []] * 1500
+        queue.ack_many(messages)

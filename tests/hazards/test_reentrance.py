@@ -292,13 +292,14 @@ for kind in (mtsid.MessageQueue, v40.MessageQueue):
         outer.put(queue)
         queue = outer
     del outer, queue
-message = None
-for _ in range(60_000):
-    queue = mtsid.MessageQueue(1)
-    queue.put((message,))
-    message = queue.get()
-    queue.ack(message)
-del message
+queue = mtsid.MessageQueue(1)
+for wrap in (lambda message: message, lambda message: (message,)):
+    message = None
+    for _ in range(500_000):
+        queue.put(wrap(message))
+        message = queue.get()
+        queue.ack(message)
+    del message
 """
     )
 

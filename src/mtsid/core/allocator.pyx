@@ -6,6 +6,7 @@ at once, leases, and the end of all of them. Reentrant like those two.
 It must not know: what an id stands for.
 """
 
+from itertools import islice
 from operator import index
 
 cimport cython
@@ -177,9 +178,10 @@ cdef class Allocator(IdVerbs):
             refused = []
             for i in range(state.refused):  # no comprehension, as in verbs.pyx
                 refused.append(self.first + offsets[i])
+            # No slice of the list: CPython 3.13 without the GIL frees something twice if there is no memory for one.
             raise NotInUse(
                 f"{len(refused)} of {length} ids were not live, the rest is released: "
-                f"{', '.join(map(str, refused[:10]))}{' ...' if len(refused) > 10 else ''}",
+                f"{', '.join(map(str, islice(refused, 10)))}{' ...' if len(refused) > 10 else ''}",
                 refused=refused,
             )
 

@@ -62,6 +62,12 @@ static inline mtsid_slot *mtsid_slot_at(mtsid_backlog *self, uint64_t slot)
     return self->chunks[slot / MTSID_CHUNK] + slot % MTSID_CHUNK;
 }
 
+/* Stands in backlog.pxd. Rare and large: drawn into the steps, it would push out what every message needs there. */
+#ifdef __GNUC__
+__attribute__((noinline, unused))
+#endif
+static void mtsid_heap_remove(mtsid_backlog *self, mtsid_line *line, uint32_t number);
+
 static inline uint64_t mtsid_next_serial(void)
 {
     static mtsid_word serials;

@@ -1,7 +1,13 @@
-"""See message.pyx."""
+"""See message.pyx and message.h."""
 
-from cpython.object cimport PyTypeObject
+from cpython.object cimport PyObject, PyTypeObject
+from cpython.ref cimport Py_DECREF
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
+
+cdef extern from "Python.h":
+    PyTypeObject* Py_TYPE(object) noexcept
+    bint is_collected "PyType_IS_GC"(PyTypeObject*) noexcept
+    void track "PyObject_GC_Track"(Message) noexcept
 
 
 cdef class Message:
@@ -12,31 +18,16 @@ cdef class Message:
     cdef uint32_t number        # its MTSID
     cdef uint32_t times         # deliveries, this one included
     cdef uint8_t rank           # 0 urgent, 1 normal, 2 non-urgent
+    cdef uint8_t tracked        # the collector looks at it
 
 
-cdef extern from *:
-    """
-    /* A new object of that type at the end of the list; 0, and no exception, if there is no memory for it. (A list made
-     * with room for many would be faster, but CPython 3.13 without the GIL crashes if there is no memory for that room.) */
-    static inline int mtsid_append_fresh(PyObject *list, PyTypeObject *type, PyObject *arguments)
-    {
-        PyObject *fresh = type->tp_new(type, arguments, NULL);
-        int done = fresh && PyList_Append(list, fresh) == 0;
-        Py_XDECREF(fresh);
-        if (!done)
-            PyErr_Clear();
-        return done;
-    }
+cdef Message fresh_message()    # blank: filled, then given its body by `hold`
 
-    /* `del list[length:]` may want memory, to make the list smaller. The list is nobody else's yet. */
-    static inline void mtsid_drop_behind(PyObject *list, Py_ssize_t length)
-    {
-        while (PyList_GET_SIZE(list) > length) {
-            PyObject *item = PyList_GET_ITEM(list, PyList_GET_SIZE(list) - 1);
-            Py_SET_SIZE((PyVarObject *)list, PyList_GET_SIZE(list) - 1);
-            Py_DECREF(item);
-        }
-    }
-    """
-    bint append_fresh "mtsid_append_fresh"(list messages, PyTypeObject* type, tuple arguments)
-    void drop_behind "mtsid_drop_behind"(list messages, Py_ssize_t length)
+
+cdef inline void hold(Message message, PyObject* body) noexcept:
+    """Give a fresh message its body, with the reference that the caller has. Outside any monitor."""
+    message.body = <object> body
+    Py_DECREF(<object> body)
+    if not message.tracked and is_collected(Py_TYPE(message.body)):
+        message.tracked = True
+        track(message)

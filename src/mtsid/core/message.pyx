@@ -1,15 +1,20 @@
+# cython: preliminary_late_includes_cy28=True
 """One delivery of a message: what `get` returns and `ack` or `nack` settles."""
 
 from types import GenericAlias
 
 cimport cython
+from cpython.object cimport PyTypeObject
+
+cdef extern from "message.h":
+    Message new_message "mtsid_fresh_message"()
+    int set_message_life "mtsid_set_message_life"(PyTypeObject* type) except -1
+
 
 PRIORITIES = ("urgent", "normal", "non-urgent")
 
 
 @cython.final
-@cython.trashcan(True)  # messages in messages in messages
-@cython.freelist(256)  # get makes one, ack soon drops it
 cdef class Message:
     """One delivery of a message, and the receipt for it.
 
@@ -45,3 +50,10 @@ cdef class Message:
         raise TypeError(
             "a Message cannot be pickled or copied: it is the receipt of one delivery in this process; copy or send its body"
         )
+
+
+set_message_life(<PyTypeObject*> Message)
+
+
+cdef Message fresh_message():
+    return new_message()

@@ -27,6 +27,7 @@ from libc.stdint cimport int64_t, uint32_t, uint64_t
 from mtsid.core.arguments cimport as_integer, as_timeout, shown
 from mtsid.core.atomic cimport load_acquire
 from mtsid.core.backlog cimport (
+    Slot,
     DYING,
     Counts,
     backlog_find,
@@ -41,7 +42,7 @@ from mtsid.core.backlog cimport (
     slot_at,
 )
 from mtsid.core.contents cimport CLOSED, NO_ROOM, count_refusal, key_of
-from mtsid.core.message cimport Message
+from mtsid.core.message cimport Message, fresh_message, hold
 from mtsid.core.monitor cimport monitor_enter, monitor_leave
 from mtsid.core.receiving cimport AsyncReceiving, Receiving
 from mtsid.core.verbs cimport (
@@ -171,7 +172,7 @@ cdef class MessageQueue(QueueVerbs):
     cdef object take_out(self, object key, bint deleted):
         return take_out_step(self, key, deleted)
 
-    cdef int take_out_many(self, Settling* steps, Py_ssize_t n) except -1:
+    cdef Py_ssize_t take_out_many(self, Settling* steps, Py_ssize_t n) except -1:
         return take_out_many_step(self, steps, n)
 
     # The end of redelivery -------------------------------------------------------------------------------------------
@@ -193,17 +194,16 @@ cdef class MessageQueue(QueueVerbs):
 
     cdef object dying(self, uint32_t slot, uint64_t receipt):
         """The message that was nacked by its number; None if it was deleted since."""
-        cdef Message message = Message.__new__(Message)
+        cdef Message message = fresh_message()
         cdef PyObject* body = NULL
         monitor_enter(&self.backlog.monitor)
         if slot_at(&self.backlog, slot).state == DYING and slot_at(&self.backlog, slot).receipt == receipt:
-            body = fill(&self.backlog, slot, message)
+            body = fill(&self.backlog, slot, slot_at(&self.backlog, slot), message)
             message.number = self.number(slot)
         monitor_leave(&self.backlog.monitor)
         if body == NULL:
             return None
-        message.body = <object> body
-        Py_DECREF(message.body)
+        hold(message, body)
         return message
 
     cdef int end_dying(self, uint32_t slot, uint64_t receipt, object error) except -1:
@@ -281,7 +281,7 @@ cdef class MessageQueue(QueueVerbs):
         lose. One that is cancelled afterwards has it in flight: `receive_async` gives it back by itself.
         """
         cdef double seconds = as_timeout(timeout)
-        cdef Message message = Message.__new__(Message)
+        cdef Message message = fresh_message()
         cdef int64_t code = self.try_get(message)
         cdef double deadline
         cdef LoopWaiter waiter

@@ -63,39 +63,41 @@ cdef inline int64_t put_many_step(MessageQueue self, list items, int rank, uint3
 
 cdef inline int64_t get_step(MessageQueue self, Message message) except? -9:
     cdef int64_t slot
+    cdef Slot* place = NULL
     cdef PyObject* body
     monitor_enter(&self.backlog.monitor)
-    slot = backlog_take(&self.backlog)
+    slot = backlog_take(&self.backlog, &place)
     if slot < 0:
         if self.backlog.closed and self.backlog.in_flight == 0:
             slot = CLOSED
         monitor_leave(&self.backlog.monitor)
         return slot
-    body = fill(&self.backlog, <uint32_t> slot, message)
+    body = fill(&self.backlog, <uint32_t> slot, place, message)
     message.number = self.number(<uint32_t> slot)
     monitor_leave(&self.backlog.monitor)
-    message.body = <object> body
-    Py_DECREF(<object> body)
+    hold(message, body)
     return slot
 
 
 cdef inline Py_ssize_t get_many_step(MessageQueue self, list messages, Py_ssize_t begin, Py_ssize_t end) except -1:
     cdef PyObject* bodies[BATCH]
+    cdef PyObject* fresh
+    cdef Slot* place = NULL
     cdef int64_t slot
     cdef Py_ssize_t got = 0
     cdef Py_ssize_t i
     monitor_enter(&self.backlog.monitor)
     while begin + got < end:
-        slot = backlog_take(&self.backlog)
+        slot = backlog_take(&self.backlog, &place)
         if slot < 0:
             break
-        bodies[got] = fill(&self.backlog, <uint32_t> slot, <Message> list_item(messages, begin + got))
-        (<Message> list_item(messages, begin + got)).number = self.number(<uint32_t> slot)
+        fresh = list_item(messages, begin + got)
+        bodies[got] = fill(&self.backlog, <uint32_t> slot, place, <Message> fresh)
+        (<Message> fresh).number = self.number(<uint32_t> slot)
         got += 1
     monitor_leave(&self.backlog.monitor)
     for i in range(got):
-        (<Message> list_item(messages, begin + i)).body = <object> bodies[i]
-        Py_DECREF(<object> bodies[i])
+        hold(<Message> list_item(messages, begin + i), bodies[i])
     return got
 
 
@@ -118,14 +120,15 @@ cdef inline object take_out_step(MessageQueue self, object key, bint deleted):
     monitor_leave(&self.backlog.monitor)
     result = <object> body
     Py_DECREF(result)
-    if live == 0 or self.putters.needed():
+    if self.putters.needed() or (live == 0 and (closed or self.joiners.needed())):
         self.left(live, room, closed)
     return result
 
 
-cdef inline int take_out_many_step(MessageQueue self, Settling* steps, Py_ssize_t n) except -1:
+cdef inline Py_ssize_t take_out_many_step(MessageQueue self, Settling* steps, Py_ssize_t n) except -1:
     cdef uint64_t live, room
     cdef int64_t slot
+    cdef Py_ssize_t left = 0
     cdef Py_ssize_t i
     cdef bint closed
     monitor_enter(&self.backlog.monitor)
@@ -134,12 +137,15 @@ cdef inline int take_out_many_step(MessageQueue self, Settling* steps, Py_ssize_
             backlog_find(&self.backlog, steps[i].key, steps[i].receipt)
             if steps[i].receipt else self.find(<uint32_t> steps[i].key)
         )
-        if slot < 0:
+        if slot >= 0:
+            steps[i].body = self.leave(<uint32_t> slot)
+            left += 1
+        else:
+            steps[i].body = NULL
             count_refusal(&self.backlog, steps[i].receipt)
-        steps[i].body = self.leave(<uint32_t> slot) if slot >= 0 else NULL
     live = self.backlog.waiting + self.backlog.in_flight
     room = self.backlog.capacity - live
     closed = self.backlog.closed
     monitor_leave(&self.backlog.monitor)
     self.left(live, room, closed)
-    return 0
+    return left

@@ -31,9 +31,8 @@ cdef struct Settling:       # one message of an `ack_many`
     PyObject* body          # once it left
 
 
-cdef inline PyObject* fill(Backlog* backlog, uint32_t number, Message message) noexcept:
+cdef inline PyObject* fill(Backlog* backlog, uint32_t number, Slot* slot, Message message) noexcept:
     """Inside the monitor: the receipt of a slot that was just taken. Its body, with a reference for the message."""
-    cdef Slot* slot = slot_at(backlog, number)
     message.serial = backlog.serial
     message.slot = number
     message.receipt = slot.receipt
@@ -77,7 +76,7 @@ cdef class QueueVerbs(Contents):
     cdef int64_t try_get(self, Message message) except? -9
     cdef Py_ssize_t try_get_many(self, list messages, Py_ssize_t begin, Py_ssize_t end) except -1
     cdef object take_out(self, object key, bint deleted)
-    cdef int take_out_many(self, Settling* steps, Py_ssize_t n) except -1
+    cdef Py_ssize_t take_out_many(self, Settling* steps, Py_ssize_t n) except -1
 
     cdef int bury(self, uint32_t slot, uint64_t receipt, object key) except -1  # a subclass with dying messages has it
 
@@ -87,7 +86,7 @@ cdef class QueueVerbs(Contents):
     cdef object told(self, object item, int64_t code)
     cdef int take_back(self, object item, int64_t mtsid) except -1
     cdef object why_not_put(self, int64_t code, Py_ssize_t wanted)
-    cdef int get_waiting(self, Message message, double seconds) except -1
+    cdef int get_waiting(self, Message message, double seconds, int64_t code) except -1
     cdef int stop_getting(self, Waiter waiter, Message message, int64_t code) except -1
     cdef int check_got(self, int64_t code) except -1
     cdef int put_back(self, object key) except -1

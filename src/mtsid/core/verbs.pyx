@@ -24,7 +24,7 @@ cimport cython
 from cpython.buffer cimport PyBUF_C_CONTIGUOUS, PyBuffer_Release, PyObject_GetBuffer
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from cpython.object cimport PyObject, PyTypeObject
-from cpython.ref cimport Py_DECREF, Py_INCREF
+from cpython.ref cimport Py_DECREF, Py_XDECREF
 from libc.math cimport INFINITY
 from libc.stdint cimport UINT64_MAX, int64_t, uint32_t, uint64_t
 
@@ -43,7 +43,8 @@ from mtsid.core.backlog cimport (
 )
 from mtsid.core.contents cimport CLOSED, NO_ROOM, Contents, count_refusal, key_of, number_of
 from mtsid.core.entry cimport Entry, set_entry
-from mtsid.core.message cimport Message, append_fresh, drop_behind
+from mtsid.core.message cimport Message, fresh_message
+from mtsid.core.message_list cimport append_fresh, drop_behind, empty_list
 from mtsid.core.monitor cimport monitor_enter, monitor_leave
 from mtsid.core.waiting cimport Waiter, WaitSet, deadline_of
 
@@ -104,8 +105,8 @@ cdef class QueueVerbs(Contents):
         """A message leaves, settled or deleted: its body. Raises, and changes nothing, if the key names nothing live."""
         raise NotImplementedError
 
-    cdef int take_out_many(self, Settling* steps, Py_ssize_t n) except -1:
-        """Messages leave, BATCH at most: their bodies; NULL for what is not live."""
+    cdef Py_ssize_t take_out_many(self, Settling* steps, Py_ssize_t n) except -1:
+        """Messages leave, BATCH at most: their bodies, NULL for what is not live; how many did."""
         raise NotImplementedError
 
     cdef int bury(self, uint32_t slot, uint64_t receipt, object key) except -1:
@@ -248,9 +249,8 @@ cdef class QueueVerbs(Contents):
     # Out -------------------------------------------------------------------------------------------------------------
 
     @cython.final
-    cdef int get_waiting(self, Message message, double seconds) except -1:
-        """The first try and, if nothing waits, the wait for a message; raises if there was none in time."""
-        cdef int64_t code = self.try_get(message)
+    cdef int get_waiting(self, Message message, double seconds, int64_t code) except -1:
+        """After a first try that ended so: the wait for a message. Raises if there was none in time."""
         cdef double deadline
         cdef Waiter waiter
         if code == NO_ROOM and seconds > 0:
@@ -315,8 +315,10 @@ cdef class QueueVerbs(Contents):
 
     @cython.final
     cdef object get_one(self, double seconds):
-        cdef Message message = Message.__new__(Message)
-        self.get_waiting(message, seconds)
+        cdef Message message = fresh_message()
+        cdef int64_t code = self.try_get(message)
+        if code < 0:
+            self.get_waiting(message, seconds, code)
         return message
 
     def get_nowait(self):
@@ -327,9 +329,10 @@ cdef class QueueVerbs(Contents):
         """Get up to `max` messages. Waits for the first one only, as `get` does."""
         cdef int64_t most = as_integer(max, "max")
         cdef double seconds = patience(block, timeout)
-        cdef list messages = []
+        cdef list messages
         cdef Py_ssize_t filled = 1
         cdef Py_ssize_t got, end
+        cdef int64_t code
         if most < 0:
             raise ValueError(f"max must not be negative, but is {max!r}")
         if most == 0:
@@ -337,11 +340,14 @@ cdef class QueueVerbs(Contents):
         # What a step takes must have its place first: without memory for it the message would be lost. If there is
         # memory for a few only, those will do.
         end = min(most, <int64_t> (self.waiting_now() or 1))
-        while len(messages) < end and append_fresh(messages, <PyTypeObject*> Message, ()):
+        messages = empty_list(end)
+        while len(messages) < end and append_fresh(messages, <void*> fresh_message):
             pass
         if not messages:
             raise MemoryError("no memory for a message")
-        self.get_waiting(<Message> list_item(messages, 0), seconds)
+        code = self.try_get(<Message> list_item(messages, 0))
+        if code < 0:
+            self.get_waiting(<Message> list_item(messages, 0), seconds, code)
         while True:
             while filled < len(messages):
                 got = self.try_get_many(messages, filled, min(len(messages), filled + BATCH))
@@ -350,7 +356,7 @@ cdef class QueueVerbs(Contents):
                     return messages
                 filled += got
             end = min(most, filled + <int64_t> min(<uint64_t> BATCH, self.waiting_now()))
-            while len(messages) < end and append_fresh(messages, <PyTypeObject*> Message, ()):
+            while len(messages) < end and append_fresh(messages, <void*> fresh_message):
                 pass
             if len(messages) == filled:
                 return messages
@@ -439,7 +445,8 @@ cdef class QueueVerbs(Contents):
         cdef uint64_t receipt = 0
         cdef uint64_t last
         cdef bint rising = True
-        cdef bint all_live = True
+        cdef Py_ssize_t done = 0
+        cdef Py_ssize_t live = 0
         cdef bytes memory = PyBytes_FromStringAndSize(NULL, n * sizeof(Settling))
         cdef Settling* steps = <Settling*> PyBytes_AS_STRING(memory)
         try:
@@ -447,19 +454,20 @@ cdef class QueueVerbs(Contents):
                 last = receipt
                 steps[i].key = key_of(self, <object> list_item(keys, i), &receipt)
                 steps[i].receipt = receipt
+                steps[i].body = NULL
                 rising = rising and last < receipt < UINT64_MAX
         except NotInUse as error:
             raise ValueError(str(error)) from None
         if not rising:  # messages in the order in which they were got have no duplicates
             refuse_duplicates(keys, steps)
-        for i in range(0, n, BATCH):
-            self.take_out_many(steps + i, min(<Py_ssize_t> BATCH, n - i))
-        for i in range(n):
-            all_live = all_live and steps[i].body != NULL
-        for i in range(n):
-            if steps[i].body != NULL:
-                Py_DECREF(<object> steps[i].body)
-        if not all_live:
+        try:
+            while done < n:
+                live += self.take_out_many(steps + done, min(<Py_ssize_t> BATCH, n - done))
+                done += BATCH
+        finally:  # whoever is woken may raise
+            for i in range(n):
+                Py_XDECREF(steps[i].body)
+        if live < n:
             refused = []
             for i in range(n):  # no comprehension: Cython 3.3 drops the last item twice when memory ends
                 if steps[i].body == NULL:

@@ -39,7 +39,7 @@ from mtsid.core.backlog cimport (
     backlog_take,
     slot_at,
 )
-from mtsid.core.message cimport Message
+from mtsid.core.message cimport Message, hold
 from mtsid.core.monitor cimport monitor_enter, monitor_leave
 from mtsid.core.contents cimport CLOSED, NO_ROOM, count_refusal, key_of
 from mtsid.core.verbs cimport BATCH, QueueVerbs, Settling, fill, list_item
@@ -189,7 +189,7 @@ cdef class MessageQueue(QueueVerbs):
     cdef object take_out(self, object key, bint deleted):
         return take_out_step(self, key, deleted)
 
-    cdef int take_out_many(self, Settling* steps, Py_ssize_t n) except -1:
+    cdef Py_ssize_t take_out_many(self, Settling* steps, Py_ssize_t n) except -1:
         return take_out_many_step(self, steps, n)
 
     # A second ack ----------------------------------------------------------------------------------------------------
