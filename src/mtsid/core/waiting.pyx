@@ -295,7 +295,7 @@ cdef class WaitSet:
         # A signal that comes just before the lock is waited for does not end that wait, so the main thread, which alone
         # handles signals, looks up once a second. Without the GIL "just before" is long on a busy machine: a lock first
         # yields its time to other processes, in the hope of being had without sleep.
-        cdef double turn = 1.0 if get_ident() == main_thread().ident else _TIMEOUT_MAX
+        cdef double turn = 1.0 if get_ident() == main_thread().ident else INFINITY
         cdef bint minds_alarm = waiter.alarm != NEVER and self.is_first(waiter)
         if scheduled():
             return schedule_park(<void*> waiter) == 0  # else nobody is left to wake it, as the scheduler notes
@@ -308,7 +308,9 @@ cdef class WaitSet:
                 if clock_now() >= waiter.alarm:
                     return True
                 seconds = min(seconds, seconds_until(waiter.alarm))
-            if waiter.lock.acquire(True, min(seconds, turn)):
+            seconds = min(seconds, turn)
+            # A wait that nothing else ends is the cheaper one: the system has no alarm to set and to take back.
+            if waiter.lock.acquire(True, seconds) if seconds <= <double> _TIMEOUT_MAX else waiter.lock.acquire():
                 return True
 
     cdef bint leave(self, Waiter waiter) noexcept:
