@@ -47,6 +47,7 @@ def test_cycle_bulk(match: Match, benchmark: Benchmark, variant: Variant, batch:
         side(variant, "cycle_bulk", batch),
         [
             side(variant, "cycle", goal=goal, name="itself, one by one"),
+            *match.present([FLOOR], lambda rival: side(rival, "cycle_bulk", batch)),
             side(SIMPLE_QUEUE, "cycle", name="2 SimpleQueues + dict, one by one"),
         ],
         rounds=201,

@@ -63,6 +63,7 @@ def ratios(panel: Any, row: Row) -> None:
         panel.annotate(f"{ratio.middle:.2g}", (ratio.middle, place), (0, 5), textcoords="offset points", ha="center")
     panel.axvline(1, color="black", linewidth=0.8, linestyle="--")
     panel.set_xscale("log")
+    panel.set_xlim(right=panel.get_xlim()[1] * 1.4)  # a figure at the edge is not cut
     panel.set_yticks(range(len(order)), [ratio.rival for ratio in order])
     panel.set_ylim(-0.6, len(order) - 0.2)
     panel.set_xlabel("our cost over theirs; squares: we lose")
@@ -124,6 +125,7 @@ def _occupied(layout: str) -> Callable[[Any, Sequence[Row]], bool]:
             panel.set_xlabel(f"ids live, {layout}")
             panel.set_ylabel("acquire + release, ns")
             panel.set_xlim(-0.2, len(found) + 0.6)
+            panel.set_ylim(top=panel.get_ylim()[1] * 8)  # the names at the lines' ends stand above one another
         return bool(found)
 
     return paint

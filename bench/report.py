@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench.goals import GOALS
+from bench.goals import GOALS, LIMITS
 from bench.harness import Ratio, Row
 from bench.table import cost, figure, verdict, worst
 
@@ -110,6 +110,16 @@ def _goals(runs: Sequence[Run]) -> Iterator[str]:
     for run, values in zip(runs, found, strict=True):
         reached = sum(GOALS[key].met(value, run.gil) for key, value in values.items())
         yield f"{run.short}: {reached} of {len(GOALS)} met. Where a goal bears on several figures, the worst is shown."
+    told = [
+        f"- **{GOALS[key].work}, beside {GOALS[key].beside}.** {limit}\n"
+        for key, limit in LIMITS.items()
+        if any(
+            key in values and not GOALS[key].met(values[key], run.gil) for run, values in zip(runs, found, strict=True)
+        )
+    ]
+    if told:
+        yield "What stands in the way of those that are missed:\n"
+        yield "".join(told)
 
 
 def _losses(runs: Sequence[Run]) -> Iterator[str]:

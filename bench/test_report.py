@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from bench import table
-from bench.goals import GOALS, Goal
+from bench.goals import GOALS, LIMITS, Goal
 from bench.harness import Ratio, Row
 from bench.report import load, main
 
@@ -86,6 +86,7 @@ def test_the_report_tells_goals_losses_and_everything(tmp_path: Path, monkeypatc
     )
     assert ">= 1.5x | **1.25x** | **missed**" in goals
     assert "not measured" in goals
+    assert "What stands in the way" not in goals  # of goals that are missed here nothing is told
     assert "culsans: left out: not installed" in goals
     with_gil, _, without = rest.partition("### CPython 3.13.5")
     assert (
@@ -95,6 +96,18 @@ def test_the_report_tells_goals_losses_and_everything(tmp_path: Path, monkeypatc
     pictures = set(page.split("](benchmarks/")[1:])
     assert {name.partition(")")[0] for name in pictures} == {path.name for path in tmp_path.glob("benchmarks/*.svg")}
     assert (tmp_path / "benchmarks" / "ids.svg").exists()
+
+
+def test_the_report_says_what_stands_in_the_way_of_a_missed_goal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for figure, told in ((0.9, False), (1.8, True)):
+        ring = Row(PAIR, "mtsid", "mtsid", 9e-9, "time", [Ratio("a ring", 5e-9, figure, 0.8, 1.9, "native/rings")])
+        file = written(tmp_path, "CPython 3.11.7, with the GIL", True, [ring])
+        monkeypatch.setattr("sys.argv", ["report", "--to", str(tmp_path), str(file)])
+        assert main() == 0
+        page = (tmp_path / "benchmarks.md").read_text("utf-8")
+        assert (LIMITS["native/rings"] in page) is told
 
 
 def test_the_same_figures_give_the_same_plots(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,6 +7,7 @@ id_pair(live=())    take an id and give it back; the ids `live` are taken alread
 request(live=())    something is added under a free id, and popped; the ids `live` are taken already
 cycle()             a message enters, is got and leaves
 flow(bound)         the same in two halves, for threads: what a producer does, what a consumer does
+id_bulk(batch), cycle_bulk(batch)    so many at once
 hand_off()          put, and a get that waits
 create_ids(), create_queue()    make one
 

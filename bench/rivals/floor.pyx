@@ -44,3 +44,19 @@ cdef class Queue:
 
     def ack(self, message_or_mtsid) -> None:
         pass
+
+    def put_many(self, items, block=True, timeout=None, *, priority="normal"):
+        pass
+
+    def get_many(self, max, block=True, timeout=None) -> list:
+        """So many fresh messages."""
+        cdef Message message
+        cdef list messages = []
+        for _ in range(<Py_ssize_t> max):
+            message = Message.__new__(Message)
+            message.body = self.item
+            messages.append(message)
+        return messages
+
+    def ack_many(self, messages_or_mtsids) -> None:
+        pass
