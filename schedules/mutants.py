@@ -383,7 +383,7 @@ MUTANTS = (
         "an ack that wakes nobody",
         STEPS,
         """\
-    if live == 0 or self.putters.needed():
+    if self.putters.needed() or (live == 0 and (closed or self.joiners.needed())):
         self.left(live, room, closed)
     return result
 """,
@@ -451,7 +451,7 @@ MUTANTS = (
         HOLD,
         "if not message.tracked and is_collected",
         "if message.tracked and is_collected",
-        test="tests/hazards/test_collector.py",
+        test="tests/core/test_message.py",
     ),
     Mutant(
         "messages in messages that fall apart without the trashcan",
@@ -464,7 +464,7 @@ MUTANTS = (
         """\
     mtsid_end_message((mtsid_message *)self);
 """,
-        test="tests/hazards/test_reentrance.py",
+        test="tests/hazards/test_reentrance.py -k chain",
     ),
     Mutant(
         "a last ack that does not wake whoever joins",
