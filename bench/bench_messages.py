@@ -20,7 +20,7 @@ OTHERS = [LOCKED, CONDITIONS, QUEUE, CULSANS, AIOLOGIC, FT_UTILS]
 
 
 def test_cycle(match: Match, benchmark: Benchmark) -> None:
-    """Put, get and ack."""
+    """Put, get and ack; the body is bytes."""
     match.play(
         benchmark,
         "one message: put + get + ack",
@@ -32,6 +32,17 @@ def test_cycle(match: Match, benchmark: Benchmark) -> None:
             side(V40, "cycle"),
             *match.present(OTHERS, lambda rival: side(rival, "cycle")),
         ],
+    )
+
+
+def test_cycle_of_a_dict(match: Match, benchmark: Benchmark) -> None:
+    """The collector has to look at a message that may be part of a cycle."""
+    match.play(
+        benchmark,
+        "one message: put + get + ack",
+        "mtsid, a dict as body",
+        side(SP2, "cycle", {}),
+        [side(SP2, "cycle", name="itself, bytes as body"), side(SIMPLE_QUEUE, "cycle", goal="cycle/queues")],
     )
 
 

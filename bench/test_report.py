@@ -86,7 +86,8 @@ def test_the_report_tells_goals_losses_and_everything(tmp_path: Path, monkeypatc
     )
     assert ">= 1.5x | **1.25x** | **missed**" in goals
     assert "not measured" in goals
-    assert "What stands in the way" not in goals  # of goals that are missed here nothing is told
+    assert LIMITS["threads/many"] in goals
+    assert LIMITS["native/rings"] not in goals
     assert "culsans: left out: not installed" in goals
     with_gil, _, without = rest.partition("### CPython 3.13.5")
     assert (

@@ -449,8 +449,8 @@ MUTANTS = (
     Mutant(
         "a message that the collector never sees",
         HOLD,
-        "if not message.tracked and is_collected",
-        "if message.tracked and is_collected",
+        "if not message.tracked and not holds_nothing",
+        "if message.tracked and not holds_nothing",
         test="tests/core/test_message.py",
     ),
     Mutant(

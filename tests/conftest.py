@@ -123,14 +123,14 @@ def eventually() -> Callable[[Callable[[], bool]], None]:
 
 @pytest.fixture
 def waiting(eventually: Callable[[Callable[[], bool]], None]) -> Callable[[int], None]:
-    """`waiting(n)`: return as soon as n threads of this test stand in some line of the library's."""
+    """`waiting(n)`: return as soon as n threads and tasks of this test stand in some line of the library's."""
     # Not gc.get_objects(): it would hold objects that other threads are only just building.
     from mtsid.core.waiting import _waiters as in_line
 
     before = in_line()  # a test that failed may have left some behind
 
     def wait(threads: int) -> None:
-        eventually(lambda: in_line() - before == threads)
+        eventually(lambda: in_line() - before >= threads)
 
     return wait
 

@@ -67,11 +67,10 @@ class Variant(Rival):
 
         return shuffled if layout == "shuffled" else loop
 
-    def cycle(self) -> Loop:
+    def cycle(self, body: Any = b"") -> Loop:
         """Put, get, ack."""
         queue = self.queue(IDS)
         put, get, ack = queue.put, queue.get, queue.ack
-        body = object()
 
         def loop(n: int) -> None:
             for _ in repeat(None, n):

@@ -6,8 +6,10 @@ import copy
 import gc
 import pickle
 from collections.abc import Callable
+from datetime import datetime, timezone
 from typing import Any
 
+import numpy as np
 import pytest
 
 from mtsid import Message, MessageQueue
@@ -92,6 +94,15 @@ def test_the_collector_looks_at_one_whose_body_may_be_part_of_a_cycle(body: obje
     message = queue.get()  # where an untracked one was, perhaps
     assert gc.is_tracked(message)
     assert gc.get_referents(message) == [[]]
+
+
+def test_the_collector_looks_at_one_whose_body_holds_others_that_it_does_not_see() -> None:
+    """An array of objects is not the collector's, nor is a date with its time zone; they may hold messages."""
+    queue: MessageQueue[Any] = MessageQueue(10)
+    for body in (np.empty(1, object), datetime.now(timezone.utc)):
+        queue.put(body)
+        assert not gc.is_tracked(body)
+        assert gc.is_tracked(queue.get())
 
 
 def test_more_of_them_than_are_kept_come_and_go() -> None:

@@ -283,6 +283,7 @@ def test_a_long_chain_of_queues_falls_apart_without_recursion(in_child: Callable
     # Each queue is the payload of the next; to drop the last once overflowed the stack.
     in_child(
         """
+import numpy
 import mtsid
 from mtsid import v40
 for kind in (mtsid.MessageQueue, v40.MessageQueue):
@@ -293,7 +294,12 @@ for kind in (mtsid.MessageQueue, v40.MessageQueue):
         queue = outer
     del outer, queue
 queue = mtsid.MessageQueue(1)
-for wrap in (lambda message: message, lambda message: (message,)):
+def in_an_array(message):  # at which the collector does not look
+    array = numpy.empty((), object)
+    array[()] = message
+    return array
+
+for wrap in (lambda message: message, lambda message: (message,), in_an_array):
     message = None
     for _ in range(500_000):
         queue.put(wrap(message))

@@ -545,6 +545,5 @@ def peak(messages: int) -> int:
 
 def test_memory_is_in_proportion_to_what_is_queued_not_to_the_trace() -> None:
     peak(100)  # what is made once: compiled patterns, caches
-    # Ten times the messages. Without the GIL, in a process as large as this one, garbage lies about for a while: twice as
-    # much was seen.
+    # Ten times the messages. Without the GIL garbage lies about for a while in a large process: twice as much was seen.
     assert peak(25_000) < 4 * peak(2500)

@@ -1,9 +1,9 @@
 /* How a Message comes and goes: the object of every get, gone with the ack, and so a third of what a message costs.
  *
- * 1.  A message of a body that the collector does not know (bytes, str, a number) is none of its business either, and is
- *     not tracked: as with CPython's tuples, a cycle cannot lead through it. `hold`, in message.pxd, decides.
+ * 1.  A message of a body that holds nothing else (bytes, str, a number) is none of the collector's business, and is not
+ *     tracked: as with CPython's tuples, a cycle cannot lead through it. `hold`, in message.pxd, decides.
  * 2.  Such a message dies without CPython's trashcan, which keeps messages in messages in messages from overrunning the
- *     stack: whatever could hold a message is tracked. A tracked one goes by the trashcan.
+ *     stack: its body holds no message. A tracked one goes by the trashcan.
  * 3.  With the GIL the memory of the dead is kept for the next ones, as Cython's freelists do; not without it, nor under
  *     AddressSanitizer, which would not see a late use.
  *
