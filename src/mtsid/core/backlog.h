@@ -64,7 +64,7 @@ static inline mtsid_slot *mtsid_slot_at(mtsid_backlog *self, uint64_t slot)
 
 /* Stands in backlog.pxd. Rare and large: drawn into the steps, it would push out what every message needs there. */
 #ifdef __GNUC__
-__attribute__((noinline, unused))
+__attribute__((cold, unused))
 #endif
 static void mtsid_heap_remove(mtsid_backlog *self, mtsid_line *line, uint32_t number);
 

@@ -5,7 +5,7 @@
  * 2.  Such a message dies without CPython's trashcan, which keeps messages in messages in messages from overrunning the
  *     stack: its body holds no message. A tracked one goes by the trashcan.
  * 3.  With the GIL the memory of the dead is kept for the next ones, as Cython's freelists do; not without it, nor under
- *     AddressSanitizer, which would not see a late use.
+ *     AddressSanitizer, which would not see a late use (gcc says so by a macro, clang by a feature).
  *
  * What comes back is blank: no serial, so an unfilled Message settles nothing, whatever lay there before.
  *
@@ -22,7 +22,19 @@ typedef struct __pyx_obj_5mtsid_4core_7message_Message mtsid_message; /* its nam
 
 static PyTypeObject *mtsid_message_type;
 
-#if CYTHON_USE_FREELISTS
+#ifdef __has_feature
+#if __has_feature(address_sanitizer)
+#define MTSID_SPARES 0
+#endif
+#endif
+#ifdef __SANITIZE_ADDRESS__
+#define MTSID_SPARES 0
+#endif
+#ifndef MTSID_SPARES
+#define MTSID_SPARES CYTHON_USE_FREELISTS
+#endif
+
+#if MTSID_SPARES
 static mtsid_message *mtsid_spare[256];
 static int mtsid_spares;
 #endif
@@ -31,7 +43,7 @@ static int mtsid_spares;
 static PyObject *mtsid_fresh_message(void)
 {
     mtsid_message *message;
-#if CYTHON_USE_FREELISTS
+#if MTSID_SPARES
     if (mtsid_spares) {
         message = mtsid_spare[--mtsid_spares];
         _Py_NewReference((PyObject *)message);
@@ -57,7 +69,7 @@ static PyObject *mtsid_message_new(PyTypeObject *type, PyObject *arguments, PyOb
 static inline void mtsid_end_message(mtsid_message *message)
 {
     Py_DECREF(message->body); /* which may make messages, and end others */
-#if CYTHON_USE_FREELISTS
+#if MTSID_SPARES
     if (mtsid_spares < (int)(sizeof mtsid_spare / sizeof *mtsid_spare)) {
         mtsid_spare[mtsid_spares++] = message;
         return;
