@@ -130,7 +130,7 @@ def waiting(eventually: Callable[[Callable[[], bool]], None]) -> Callable[[int],
     before = in_line()  # a test that failed may have left some behind
 
     def wait(threads: int) -> None:
-        eventually(lambda: in_line() - before >= threads)
+        eventually(lambda: in_line() - before == threads)
 
     return wait
 

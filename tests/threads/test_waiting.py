@@ -143,7 +143,9 @@ def test_a_get_many_waits_for_the_first_only(run_threads: Threads, waiting: Wait
     assert got == [1]
 
 
-def test_a_put_many_waits_for_room_for_all_and_lets_smaller_ones_pass(run_threads: Threads, waiting: Waiting) -> None:
+def test_a_put_many_waits_for_room_for_all_and_lets_smaller_ones_pass(
+    run_threads: Threads, waiting: Waiting, eventually: Callable[[Callable[[], bool]], None]
+) -> None:
     queue = full_queue(4)
     order: list[str] = []
 
@@ -159,8 +161,8 @@ def test_a_put_many_waits_for_room_for_all_and_lets_smaller_ones_pass(run_thread
     def make_room() -> None:
         waiting(2)
         queue.ack(1)
+        eventually(lambda: order == ["small"])
         waiting(1)
-        assert order == ["small"]
         queue.ack_many([2, 3, 4])
 
     run_threads(large, small, make_room)
