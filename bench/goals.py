@@ -92,20 +92,22 @@ LIMITS = {
         "A list of a hundred fresh messages, made and dropped by compiled calls that do nothing else, is in the "
         "same group of the table (`compiled calls without work`): two thirds of what the goal grants. The rest "
         "would have to do for putting, getting and settling. Of mtsid's 325 instructions for each message, in a "
-        "batch of a hundred, some 95 are the step that gets it, 58 the step that settles it, 52 the look at what "
-        "`ack_many` was given, 50 the step that puts it. Tried: places for the whole list at once, `numpy.empty` "
-        "looked up once, slots found once a step, one loop less in `ack_many`: from 0.69 to what is found here, "
-        "while one by one became a fifth cheaper itself. Not tried: a whole run of a line taken at once."
+        "batch of a hundred, 91 and, for the look at what the body is, 17 more are the step that gets it, 58 the "
+        "step that settles it, 52 the look at what `ack_many` was given, 50 the step that puts it. Tried: places "
+        "for the whole list at once, `numpy.empty` looked up once, slots found once a step, one loop less in "
+        "`ack_many`: from 0.69 to what is found here, while one by one became a fifth cheaper itself. Not tried: "
+        "a whole run of a line taken at once."
     ),
     "threads/one": (
         "In one thread put + get + ack are 0.34 to 0.42 of the rival. Between two threads there were 2.5 context "
         "switches for each 1,024 messages, of either side, and what lies between a message alone and a message "
-        "between threads is some 100 ns for both. The more of the time goes there, the nearer to 1 the ratio. "
-        "Which part of it is sleep and which the way of each message from one core to the other was not measured. "
-        "Tried: a wait that sets no alarm, and shorter ways for every verb: from 1.5 to what is found here."
+        "between threads is some 100 ns for mtsid and 80 for the rival. The more of the time goes there, the "
+        "nearer to 1 the ratio. Which part of it is sleep and which the way of each message from one core to the "
+        "other was not measured. Tried: a wait that sets no alarm, and shorter ways for every verb: from 1.5 to "
+        "what is found here."
     ),
     "threads/many": (
-        "Without the GIL every step needs CPython's one-byte mutex, which two cores want; 1.4 to 1.5 in three "
+        "Without the GIL every step needs CPython's one-byte mutex, which two cores want; 1.42x and 1.46x in two "
         "runs. Not tried: to look on for a while before it yields, two locks, one an end of the line, and batches "
         "under contention."
     ),

@@ -97,10 +97,10 @@ class _Made:
     """A free list, unmade when nobody has it."""
 
     def __init__(self, library: Any, address: int) -> None:
-        self.library, self.address = library, address
+        self.functions, self.address = library, address
 
     def __del__(self) -> None:
-        self.library.destroy(self.address)
+        self.functions.destroy(self.address)
 
 
 RINGS = [
