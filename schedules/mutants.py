@@ -481,6 +481,30 @@ MUTANTS = (
         scenario="get, ack | get waits, ack | shutdown",
     ),
     Mutant(
+        "a run of deliveries under one receipt",
+        BACKLOG,
+        """\
+            receipt += 1
+""",
+        "",
+        test="tests/core/test_queue_bulk.py",
+    ),
+    Mutant(
+        "a run whose rest keeps its way back",
+        BACKLOG,
+        """\
+        if at == NONE:
+            line.last = NONE
+        else:
+            slot_at(self, at).previous = NONE
+""",
+        """\
+        if at == NONE:
+            line.last = NONE
+""",
+        test="tests/core/test_queue_bulk.py",
+    ),
+    Mutant(
         "a settled receipt that is taken again",
         BACKLOG,
         "slot.receipt == receipt and slot.state == IN_FLIGHT",

@@ -113,6 +113,35 @@ def test_get_many_of_an_empty_queue_is_empty() -> None:
     assert caught.value.in_flight == 1
 
 
+def mixed() -> MessageQueue[int]:
+    """Three lines; in the middle one, messages that came back before some that were never got."""
+    queue: MessageQueue[int] = MessageQueue(20)
+    queue.put_many(range(6))
+    queue.put_many([10, 11], priority="urgent")
+    queue.put_many([20, 21, 22], priority="non-urgent")
+    for message in reversed(queue.get_many(5)):
+        queue.nack(message)
+    return queue
+
+
+@pytest.mark.parametrize("most", range(1, 12))
+def test_get_many_takes_what_as_many_gets_take_and_leaves_what_they_leave(most: int) -> None:
+    queue, other = mixed(), mixed()
+    taken, expected = queue.get_many(most), [other.get() for _ in range(most)]
+    assert [repr(message) for message in taken] == [repr(message) for message in expected]
+    for each in (queue, other):
+        each.put(7)
+        each.delete(int(each.snapshot()["mtsid"][0]))  # the head of what is left
+        each.audit()
+    assert np.array_equal(queue.snapshot(), other.snapshot())
+    for each, messages in ((queue, taken), (other, expected)):
+        each.ack_many(messages[::2])
+        for message in messages[1::2]:
+            each.nack(message)
+        each.audit()
+    assert bodies(queue.get_many(20)) == [other.get().body for _ in range(other.qsize())]
+
+
 def test_each_message_of_get_many_is_a_receipt_of_its_own() -> None:
     queue = filled(3)
     first, second, third = queue.get_many(3)

@@ -170,7 +170,7 @@ def test_the_collector_beside_threads_at_work(run_threads: Callable[..., None]) 
             queue.ack(message)
 
     def collect() -> None:
-        for _ in range(30):
+        for _ in range(300):
             gc.collect()
 
     run_threads(put, take, put, take, collect)

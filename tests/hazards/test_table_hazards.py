@@ -196,13 +196,6 @@ def test_many_tables_in_tables_fall_apart_without_recursion() -> None:
 def test_the_collector_beside_threads_at_work(run_threads: Callable[..., None]) -> None:
     table: InFlightTable[Any] = InFlightTable(1, 2000)
 
-    def work() -> None:
-        for n in range(3000):
-            id = table.add([table])
-            assert table.pop(id)[0] is table
-            if n % 1000 == 0:
-                table.reset()
-
     def churn() -> None:
         for _ in range(30):
             held = [table.add([n], timeout=None) for n in range(300)]
@@ -210,7 +203,7 @@ def test_the_collector_beside_threads_at_work(run_threads: Callable[..., None]) 
                 table.pop(id, None)
 
     def collect() -> None:
-        for _ in range(30):
+        for _ in range(300):
             gc.collect()
 
     def guarded() -> None:

@@ -229,7 +229,7 @@ def test_peek_beside_ack_and_delete_neither_keeps_nor_loses_a_reference(threads:
 
     def collect() -> None:
         try:
-            for _ in range(20):
+            for _ in range(100):
                 gc.collect()
                 time.sleep(0.005)
         finally:

@@ -315,6 +315,50 @@ cdef inline int64_t backlog_take(Backlog* self, Slot** taken) noexcept nogil:
     return number
 
 
+cdef inline Py_ssize_t backlog_take_many(Backlog* self, uint32_t* taken, Py_ssize_t most) noexcept nogil:
+    """As often `backlog_take`, at most until nothing waits: the slots in that order, and how many they are."""
+    cdef int64_t number
+    cdef uint32_t at
+    cdef uint64_t receipt
+    cdef Py_ssize_t n = 0
+    cdef Py_ssize_t begin
+    cdef Slot* slot
+    cdef Line* line
+    while n < most:
+        number = backlog_next_waiting(self)
+        if number < 0:
+            break
+        slot = slot_at(self, number)
+        if slot.state != FRESH:
+            backlog_take(self, &slot)
+            taken[n] = <uint32_t> number
+            n += 1
+            continue
+        # A run of a line is cut out at once: what is left is joined once, and the counters are written once.
+        line = &self.lines[slot.rank]
+        receipt = self.receipts
+        begin = n
+        at = <uint32_t> number
+        while at != NONE and n < most:
+            slot = slot_at(self, at)
+            receipt += 1
+            slot.state = IN_FLIGHT
+            slot.deliveries += 1
+            slot.receipt = receipt
+            taken[n] = at
+            n += 1
+            at = slot.next
+        line.first = at
+        if at == NONE:
+            line.last = NONE
+        else:
+            slot_at(self, at).previous = NONE
+        self.receipts = receipt
+        self.waiting -= n - begin
+        self.in_flight += n - begin
+    return n
+
+
 cdef inline void backlog_return(Backlog* self, uint32_t number) noexcept nogil:
     """A message in flight, or dying, goes back to its place by entry."""
     cdef Slot* slot = slot_at(self, number)

@@ -39,6 +39,7 @@ from mtsid.core.backlog cimport (
     backlog_return,
     backlog_room,
     backlog_take,
+    backlog_take_many,
     slot_at,
 )
 from mtsid.core.contents cimport CLOSED, NO_ROOM, count_refusal, key_of

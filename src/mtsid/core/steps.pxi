@@ -80,21 +80,17 @@ cdef inline int64_t get_step(MessageQueue self, Message message) except? -9:
 
 
 cdef inline Py_ssize_t get_many_step(MessageQueue self, list messages, Py_ssize_t begin, Py_ssize_t end) except -1:
+    cdef uint32_t slots[BATCH]
     cdef PyObject* bodies[BATCH]
     cdef PyObject* fresh
-    cdef Slot* place = NULL
-    cdef int64_t slot
-    cdef Py_ssize_t got = 0
+    cdef Py_ssize_t got
     cdef Py_ssize_t i
     monitor_enter(&self.backlog.monitor)
-    while begin + got < end:
-        slot = backlog_take(&self.backlog, &place)
-        if slot < 0:
-            break
-        fresh = list_item(messages, begin + got)
-        bodies[got] = fill(&self.backlog, <uint32_t> slot, place, <Message> fresh)
-        (<Message> fresh).number = self.number(<uint32_t> slot)
-        got += 1
+    got = backlog_take_many(&self.backlog, slots, end - begin)
+    for i in range(got):
+        fresh = list_item(messages, begin + i)
+        bodies[i] = fill(&self.backlog, slots[i], slot_at(&self.backlog, slots[i]), <Message> fresh)
+        (<Message> fresh).number = self.number(slots[i])
     monitor_leave(&self.backlog.monitor)
     for i in range(got):
         hold(<Message> list_item(messages, begin + i), bodies[i])

@@ -54,6 +54,7 @@ cdef class WaitSet:
     cdef void unlink(self, Waiter waiter) noexcept
     cdef void enter(self, Waiter waiter) noexcept
     cdef bint sleep(self, Waiter waiter, double deadline) except -1
+    cdef bint sleep_on_its_lock(self, Waiter waiter, double deadline) except -1
     cdef bint leave(self, Waiter waiter) noexcept
     cdef Waiter choose(self, Py_ssize_t units)
     cdef int wake(self, Py_ssize_t units) except -1

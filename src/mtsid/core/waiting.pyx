@@ -291,14 +291,17 @@ cdef class WaitSet:
 
         Raises what a signal handler raises.
         """
+        if scheduled():
+            return schedule_park(<void*> waiter) == 0  # else nobody is left to wake it, as the scheduler notes
+        return self.sleep_on_its_lock(waiter, deadline)
+
+    cdef bint sleep_on_its_lock(self, Waiter waiter, double deadline) except -1:
         cdef double seconds
         # A signal that comes just before the lock is waited for does not end that wait, so the main thread, which alone
         # handles signals, looks up once a second. Without the GIL "just before" is long on a busy machine: a lock first
         # yields its time to other processes, in the hope of being had without sleep.
         cdef double turn = 1.0 if get_ident() == main_thread().ident else INFINITY
         cdef bint minds_alarm = waiter.alarm != NEVER and self.is_first(waiter)
-        if scheduled():
-            return schedule_park(<void*> waiter) == 0  # else nobody is left to wake it, as the scheduler notes
         while True:
             PyErr_CheckSignals()
             seconds = deadline - <double> monotonic()

@@ -37,6 +37,7 @@ from mtsid.core.backlog cimport (
     backlog_return,
     backlog_room,
     backlog_take,
+    backlog_take_many,
     slot_at,
 )
 from mtsid.core.message cimport Message, hold
