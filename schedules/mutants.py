@@ -481,6 +481,13 @@ MUTANTS = (
         scenario="get, ack | get waits, ack | shutdown",
     ),
     Mutant(
+        "a word that is taken for whole because its ends are in their places",
+        BULK,
+        "    return others == 0\n",
+        "    return True\n",
+        test="tests/core/test_allocator_bulk.py",
+    ),
+    Mutant(
         "a run of deliveries under one receipt",
         BACKLOG,
         """\

@@ -66,7 +66,7 @@ def pytest_sessionstart() -> None:
 def pytest_collection_finish() -> None:
     """Thousands of tests are objects too. What is there by now stays, so the collector need not look at it again.
 
-    Tests that have the collector run all the time spend a third of theirs on it otherwise.
+    Tests that have the collector run all the time spend most of their time on it otherwise.
     """
     gc.collect()
     gc.freeze()
@@ -113,6 +113,32 @@ def run_threads() -> Callable[..., None]:
         if any(thread.is_alive() for thread in threads):
             faulthandler.dump_traceback(all_threads=True)
             pytest.fail(f"{sum(thread.is_alive() for thread in threads)} threads are still at it after {seconds} s")
+
+    return run
+
+
+@pytest.fixture
+def run_beside_collector(run_threads: Callable[..., None]) -> Callable[..., None]:
+    """`run_beside_collector(*workers)`: as `run_threads`, with a thread more that collects until the last one ends."""
+
+    def run(*workers: Callable[[], object]) -> None:
+        ended: list[None] = []
+
+        def watched(worker: Callable[[], object]) -> Callable[[], object]:
+            def work() -> None:
+                try:
+                    worker()
+                finally:
+                    ended.append(None)
+
+            return work
+
+        def collect() -> None:
+            gc.collect()
+            while len(ended) < len(workers):
+                gc.collect()
+
+        run_threads(collect, *map(watched, workers))
 
     return run
 

@@ -196,3 +196,48 @@ def test_an_array_that_lies_about_its_dimensions_is_refused() -> None:
     with pytest.raises(TypeError, match="flat"):
         ids.release_many(np.array([[1, 2], [3, 4]], "uint32").view(Flat))
     assert len(ids) == 4
+
+
+@pytest.mark.parametrize("start", [1, 31, 32, 33, 63, 64])
+@pytest.mark.parametrize("n", [1, 31, 32, 33, 64, 100])
+def test_blocks_that_begin_and_end_anywhere(start: int, n: int) -> None:
+    """Whole words of 32 ids have a way of their own."""
+    ids = Allocator(0, 255)
+    ids.acquire_many(256)
+    block = np.arange(start, start + n, dtype=np.uint32)
+    ids.release_many(block)
+    assert set(ids) == set(range(256)) - set(block.tolist())
+    assert ids.acquire_many(n).tolist() == block.tolist()
+    with pytest.raises(Exhausted):
+        ids.acquire()
+
+
+@pytest.mark.parametrize("other", [5, 200])
+def test_a_word_whose_ends_alone_are_in_their_places(other: int) -> None:
+    """In between stands an id from elsewhere, or two have changed places."""
+    ids = Allocator(0, 255)
+    ids.acquire_many(256)
+    given = np.arange(32, 64, dtype=np.uint32)
+    given[7] = other
+    ids.release_many(given)
+    assert set(ids) == set(range(256)) - set(given.tolist())
+    with pytest.raises(NotInUse) as caught:
+        ids.release_many(np.arange(32, 64))
+    assert list(caught.value.refused) == [n for n in range(32, 64) if n != 39]
+    assert set(ids) == set(range(256)) - set(given.tolist()) - {39}
+
+
+@pytest.mark.parametrize("wrong", [9, 110, 2**32 - 1])
+def test_one_id_outside_the_range_is_named_and_nothing_changes(wrong: int, spelled: Callable[[list[int]], Any]) -> None:
+    ids = Allocator(10, 109)
+    ids.acquire_many(100)
+    given = [*range(10, 90), wrong]
+    try:
+        spelling = spelled(given)
+    except (OverflowError, ValueError):
+        pytest.skip("it cannot be spelled so")
+    if [int(n) for n in spelled(given)] != given:
+        pytest.skip("it cannot be spelled so")
+    with pytest.raises(ValueError, match=f"^id {wrong} is outside the range 10 .. 109$"):
+        ids.release_many(spelling)
+    assert len(ids) == 100

@@ -114,17 +114,18 @@ def test_get_many_of_an_empty_queue_is_empty() -> None:
 
 
 def mixed() -> MessageQueue[int]:
-    """Three lines; in the middle one, messages that came back before some that were never got."""
+    """Three lines; in the first two, messages that came back before some that were never got."""
     queue: MessageQueue[int] = MessageQueue(20)
     queue.put_many(range(6))
     queue.put_many([10, 11], priority="urgent")
     queue.put_many([20, 21, 22], priority="non-urgent")
     for message in reversed(queue.get_many(5)):
         queue.nack(message)
+    queue.put_many([12, 13], priority="urgent")
     return queue
 
 
-@pytest.mark.parametrize("most", range(1, 12))
+@pytest.mark.parametrize("most", range(1, 14))
 def test_get_many_takes_what_as_many_gets_take_and_leaves_what_they_leave(most: int) -> None:
     queue, other = mixed(), mixed()
     taken, expected = queue.get_many(most), [other.get() for _ in range(most)]

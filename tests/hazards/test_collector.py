@@ -155,7 +155,7 @@ def test_a_finalizer_in_a_dying_cycle_finds_a_queue_that_works() -> None:
     assert outcome == [2]
 
 
-def test_the_collector_beside_threads_at_work(run_threads: Callable[..., None]) -> None:
+def test_the_collector_beside_threads_at_work(run_beside_collector: Callable[..., None]) -> None:
     queue: mtsid.MessageQueue[Any] = mtsid.MessageQueue(50)
     count = 2000
 
@@ -169,11 +169,7 @@ def test_the_collector_beside_threads_at_work(run_threads: Callable[..., None]) 
             assert message.body[0] is queue
             queue.ack(message)
 
-    def collect() -> None:
-        for _ in range(300):
-            gc.collect()
-
-    run_threads(put, take, put, take, collect)
+    run_beside_collector(put, take, put, take)
     assert queue.audit().free == 50
 
 

@@ -193,7 +193,7 @@ def test_many_tables_in_tables_fall_apart_without_recursion() -> None:
     gc.collect()
 
 
-def test_the_collector_beside_threads_at_work(run_threads: Callable[..., None]) -> None:
+def test_the_collector_beside_threads_at_work(run_beside_collector: Callable[..., None]) -> None:
     table: InFlightTable[Any] = InFlightTable(1, 2000)
 
     def churn() -> None:
@@ -202,16 +202,12 @@ def test_the_collector_beside_threads_at_work(run_threads: Callable[..., None]) 
             for id in held:
                 table.pop(id, None)
 
-    def collect() -> None:
-        for _ in range(300):
-            gc.collect()
-
     def guarded() -> None:
         for _ in range(2000):
             id = table.add([table])
             table.pop(id, None)
 
-    run_threads(churn, guarded, guarded, collect)
+    run_beside_collector(churn, guarded, guarded)
     assert len(table) == 0
     table._check()
 

@@ -182,7 +182,8 @@ cdef inline bytes as_offsets(object ids, int64_t first, uint64_t size, str name)
     cdef Py_buffer view
     cdef Py_ssize_t length, i
     cdef uint32_t* offsets
-    cdef uint32_t number
+    cdef uint32_t last = <uint32_t> (size - 1)
+    cdef uint32_t outside = 0
     cdef int64_t value
     cdef bytes memory
     ids = as_integers(ids, name)
@@ -207,29 +208,35 @@ cdef inline bytes as_offsets(object ids, int64_t first, uint64_t size, str name)
         PyBuffer_Release(&view)
         raise
     offsets = <uint32_t*> PyBytes_AS_STRING(memory)
-    value = -1
-    for i in range(length):
-        memcpy(&number, <char*> view.buf + i * view.strides[0], sizeof(number))
-        offsets[i] = number - <uint32_t> first
-        if offsets[i] >= size or number < first:
-            value = number
-            break
+    if length and view.strides[0] == sizeof(uint32_t):
+        memcpy(offsets, view.buf, length * sizeof(uint32_t))
+    else:
+        for i in range(length):
+            memcpy(&offsets[i], <char*> view.buf + i * view.strides[0], sizeof(uint32_t))
     PyBuffer_Release(&view)
-    if value >= 0:
-        raise ValueError(f"id {value} is outside the range {first} .. {first + <int64_t> size - 1}")
+    for i in range(length):  # without a branch, for vectors; a number below `first` wraps round, to behind the last
+        offsets[i] -= <uint32_t> first
+        outside |= offsets[i] > last
+    if outside:
+        for i in range(length):
+            if offsets[i] > last:
+                raise ValueError(
+                    f"id {<uint32_t> (offsets[i] + first)} is outside the range {first} .. {first + <int64_t> size - 1}"
+                )
     return memory
 
 
 cdef inline bint has_duplicate(uint32_t* ids, Py_ssize_t length, uint32_t* found) except -1:
     """Does a value stand twice? It is then left in `found`. Rising ids, the usual case, cost one comparison each."""
-    cdef Py_ssize_t i = 1
+    cdef Py_ssize_t i
+    cdef uint32_t falling = 0
     cdef Py_ssize_t size = 8
     cdef int shift = 61
     cdef Py_ssize_t slot
     cdef uint32_t* table
-    while i < length and ids[i - 1] < ids[i]:
-        i += 1
-    if i >= length:
+    for i in range(1, length):  # without a branch, for vectors
+        falling |= ids[i - 1] >= ids[i]
+    if not falling:
         return False
     # A hash table by open addressing; an entry is an index + 1, and 0 is empty.
     while size < 2 * length:

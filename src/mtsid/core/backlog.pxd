@@ -316,7 +316,7 @@ cdef inline int64_t backlog_take(Backlog* self, Slot** taken) noexcept nogil:
 
 
 cdef inline Py_ssize_t backlog_take_many(Backlog* self, uint32_t* taken, Py_ssize_t most) noexcept nogil:
-    """As often `backlog_take`, at most until nothing waits: the slots in that order, and how many they are."""
+    """`backlog_take`, `most` times or until nothing waits: the slots in that order, and how many they are."""
     cdef int64_t number
     cdef uint32_t at
     cdef uint64_t receipt

@@ -2,8 +2,8 @@
  *
  * With the GIL it is nothing at all: the caller holds the GIL, and between `enter` and `leave` there is no Python
  * call, no allocation and no decref, so nothing can run in between. Without the GIL it is CPython's one-byte mutex,
- * held for tens of nanoseconds; a thread that finds it taken stands aside for some microseconds, and if that does not
- * help it detaches and waits, so it stands in the way of a stop-the-world pause for 30 microseconds at most.
+ * held for tens of nanoseconds; a thread that finds it taken backs off for some microseconds, and if that does not help
+ * it waits in the mutex, which yields 40 times and then detaches. Such a thread delays a stop-the-world pause by that.
  *
  * What may not happen inside: a decref, an allocation, a Python call, an exception, a second monitor.
  *
@@ -106,17 +106,11 @@ static inline void mtsid_monitor_close(mtsid_monitor *monitor)
     pthread_mutex_unlock(&mtsid_monitors_guard);
 }
 
-/* Where two cores want one monitor, each step first brings the lines it reads over from the other core, which costs more
- * than the step itself. So a thread that finds the mutex taken leaves it, and those lines, to the other for twenty steps
- * or so, instead of looking on (no better than not to wait at all), or giving its core away with each collision, as the
- * mutex itself does (a quarter dearer with more threads than cores). docs/DESIGN.md has the figures. */
-enum { MTSID_ASIDE = 3000 /* nanoseconds */, MTSID_LOOKS = 10 };
-
-static inline int mtsid_monitor_try(mtsid_monitor *monitor)
-{
-    uint8_t expected = _Py_UNLOCKED;
-    return _Py_atomic_compare_exchange_uint8(&monitor->mutex._bits, &expected, _Py_LOCKED);
-}
+/* Where two cores want one monitor, each step first brings the cache lines that it needs over from the other core, which
+ * costs more than the step itself. So a thread that finds the mutex taken backs off, and leaves it and those cache lines to
+ * the other for twenty steps or so. To spin, looking all the time, takes the mutex at once and saves nothing; to yield with
+ * each collision, as the mutex itself does, has the system switch threads all the time. docs/DESIGN.md has the figures. */
+enum { MTSID_BACKOFF = 3000 /* nanoseconds */, MTSID_TRIES = 10 };
 
 static inline uint64_t mtsid_nanoseconds(void)
 {
@@ -127,12 +121,14 @@ static inline uint64_t mtsid_nanoseconds(void)
 
 static __attribute__((cold, noinline, unused)) void mtsid_monitor_wait(mtsid_monitor *monitor)
 {
-    for (int looks = 0; looks < MTSID_LOOKS; looks++) {
-        uint64_t until = mtsid_nanoseconds() + MTSID_ASIDE;
+    for (int tries = 0; tries < MTSID_TRIES; tries++) {
+        uint64_t until = mtsid_nanoseconds() + MTSID_BACKOFF;
+        uint8_t bits;
         do
             MTSID_PAUSE();
         while (mtsid_nanoseconds() < until);
-        if (mtsid_monitor_try(monitor))
+        bits = _Py_atomic_load_uint8_relaxed(&monitor->mutex._bits); /* free, though others may be parked there */
+        if (!(bits & _Py_LOCKED) && _Py_atomic_compare_exchange_uint8(&monitor->mutex._bits, &bits, bits | _Py_LOCKED))
             return;
     }
     PyMutex_Lock(&monitor->mutex);
@@ -140,7 +136,8 @@ static __attribute__((cold, noinline, unused)) void mtsid_monitor_wait(mtsid_mon
 
 static inline void mtsid_monitor_enter(mtsid_monitor *monitor)
 {
-    if (!mtsid_monitor_try(monitor))
+    uint8_t expected = _Py_UNLOCKED;
+    if (!_Py_atomic_compare_exchange_uint8(&monitor->mutex._bits, &expected, _Py_LOCKED))
         mtsid_monitor_wait(monitor);
     MTSID_BEGINS(monitor);
 }

@@ -296,6 +296,7 @@ cdef class WaitSet:
         return self.sleep_on_its_lock(waiter, deadline)
 
     cdef bint sleep_on_its_lock(self, Waiter waiter, double deadline) except -1:
+        """Apart from `sleep`, or the normal build would be laid out otherwise for the scheduled one's branch."""
         cdef double seconds
         # A signal that comes just before the lock is waited for does not end that wait, so the main thread, which alone
         # handles signals, looks up once a second. Without the GIL "just before" is long on a busy machine: a lock first
