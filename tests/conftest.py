@@ -63,13 +63,15 @@ def pytest_sessionstart() -> None:
             pytest.exit(f"MTSID_EXPECT_INSTALLED: mtsid comes from {mtsid.__file__}", returncode=1)
 
 
-def pytest_collection_finish() -> None:
-    """Thousands of tests are objects too. What is there by now stays, so the collector need not look at it again.
+@pytest.fixture(scope="module", autouse=True)
+def _what_is_there_stays() -> None:
+    """Thousands of tests and reports are objects too, and would be most of what the collector looks at in a test.
 
-    Tests that have the collector run all the time spend most of their time on it otherwise.
+    Without the GIL it looks at them all the same.
     """
-    gc.collect()
-    gc.freeze()
+    if gil_is_on():
+        gc.collect()
+        gc.freeze()
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

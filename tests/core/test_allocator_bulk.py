@@ -227,17 +227,10 @@ def test_a_word_whose_ends_alone_are_in_their_places(other: int) -> None:
     assert set(ids) == set(range(256)) - set(given.tolist()) - {39}
 
 
-@pytest.mark.parametrize("wrong", [9, 110, 2**32 - 1])
+@pytest.mark.parametrize("wrong", [0, 9, 110, 65535])
 def test_one_id_outside_the_range_is_named_and_nothing_changes(wrong: int, spelled: Callable[[list[int]], Any]) -> None:
     ids = Allocator(10, 109)
     ids.acquire_many(100)
-    given = [*range(10, 90), wrong]
-    try:
-        spelling = spelled(given)
-    except (OverflowError, ValueError):
-        pytest.skip("it cannot be spelled so")
-    if [int(n) for n in spelled(given)] != given:
-        pytest.skip("it cannot be spelled so")
     with pytest.raises(ValueError, match=f"^id {wrong} is outside the range 10 .. 109$"):
-        ids.release_many(spelling)
+        ids.release_many(spelled([*range(10, 90), wrong, 300]))
     assert len(ids) == 100
