@@ -138,6 +138,7 @@ def run_beside_collector(run_threads: Callable[..., None]) -> Callable[..., None
         def collect() -> None:
             gc.collect()
             while len(ended) < len(workers):
+                time.sleep(0.001)  # without the GIL everybody stands still meanwhile
                 gc.collect()
 
         run_threads(collect, *map(watched, workers))
