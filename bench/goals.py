@@ -73,48 +73,61 @@ LIMITS = {
         "The calls by themselves. The same three, compiled and without work, are in the table: with a fresh int "
         "and a fresh message they already take most of what the goal grants, and mtsid is within a sixth of them. "
         "A body that holds nothing (bytes, a number) costs less than one at which the collector has to look (a "
-        "dict); the goal counts where it is worst. The rival's own time differs from run to run by a quarter (134 "
-        "to 174 ns with the GIL), and the ratio with it: 0.34 in one run, 0.37 to 0.42 in others. Tried, and "
-        "kept: docs/DESIGN.md, from 505 to 444 instructions."
+        "dict); the goal counts where it is worst. The rival's own time differs from run to run by a quarter and "
+        "more, and the ratio with it: with the GIL 0.33 to 0.42 in several runs. Tried, and kept: docs/DESIGN.md, "
+        "from 505 to 445 instructions."
     ),
     "bulk/contiguous": (
-        "It lies on the line: 2.9, 3.0 and 3.0 ns in three runs; 47 instructions an id, by `make guards`."
+        "A time, and so the machine's. It was 3.0 ns where one by one took 61; in the run shown one by one takes "
+        "what the table says beside it, and within one process the same call took 1.9 ns at best and 3.0 to 3.6 in "
+        "the median. 17 instructions an id, by `make guards`, where it was 47."
+    ),
+    "bulk/shuffled": (
+        "A time, and so the machine's: 7.3 ns where one by one took 61, and within one process 9.9 at best and 20 "
+        "in the median on the machine of the run shown. Each id's leaf is another than the one before, so each "
+        "release is a locked exchange, and the look for duplicates is a hash table."
     ),
     "native/rings": (
         "Two locked exchanges are in each of ck_ring's, rte_ring's and mtsid's pairs. The rest is instructions, "
         "counted by valgrind with the loop: ck_ring 39, rte_ring 55, moodycamel 85, oneTBB 92, Boost 102, mtsid "
         "135. What mtsid spends more is what a ring does not do: to look whether the id is in the range, live and "
         "not at rest, the leaf's version, the hints above it, and whether anybody waits for an id. With two "
-        "threads a ring's two ends are each a line that both cores want; mtsid's threads keep to leaves of their "
-        "own."
+        "threads a ring's two ends are each a cache line that both cores want; mtsid's threads keep to leaves of "
+        "their own."
     ),
     "bulk/messages": (
         "A list of a hundred fresh messages, made and dropped by compiled calls that do nothing else, is in the "
         "same group of the table (`compiled calls without work`): two thirds of what the goal grants. The rest "
-        "would have to do for putting, getting and settling. Of mtsid's 325 instructions for each message, in a "
-        "batch of a hundred, 91 and, for the look at what the body is, 17 more are the step that gets it, 58 the "
-        "step that settles it, 52 the look at what `ack_many` was given, 50 the step that puts it. Tried: places "
-        "for the whole list at once, `numpy.empty` looked up once, slots found once a step, one loop less in "
-        "`ack_many`: from 0.69 to what is found here, while one by one became a fifth cheaper itself. Not tried: "
-        "a whole run of a line taken at once."
+        "would have to do for putting, getting and settling. Of mtsid's 301 instructions for each message, in a "
+        "batch of a hundred, 84 are the step that gets it, the look at what the body is among them, 58 the step "
+        "that settles it, 52 the look at what `ack_many` was given, 50 the step that puts it. Tried, and kept: "
+        "places for the whole list at once, `numpy.empty` looked up once, slots found once a step, one loop less "
+        "in `ack_many`, a run of a line taken at once: 0.69 before all of that, while one by one became a fifth "
+        "cheaper itself. Not tried: the same for putting and settling."
     ),
     "threads/one": (
-        "In one thread put + get + ack are 0.34 to 0.42 of the rival. Between two threads there were 2.5 context "
-        "switches for each 1,024 messages, of either side, and what lies between a message alone and a message "
-        "between threads is some 100 ns for mtsid and 80 for the rival. The more of the time goes there, the "
-        "nearer to 1 the ratio. Which part of it is sleep and which the way of each message from one core to the "
-        "other was not measured. Tried: a wait that sets no alarm, and shorter ways for every verb: from 1.5 to "
-        "what is found here."
+        "The ratio of the calls themselves, nearly. With the GIL, in one run: 1.94 in one thread that puts 1,024 "
+        "messages and then takes them out, 2.04 between two threads on one core, 1.95 on two cores; so neither "
+        "sleep nor the way from core to core is what the rest goes to. Without the GIL two threads on two cores "
+        "paid 132 ns a message more than one thread, and the rival 226, for cache lines that both want. Tried: a "
+        "wait that sets no alarm, shorter ways for every verb, backing off from a taken monitor, slots fetched "
+        "ahead (docs/DESIGN.md)."
     ),
     "threads/many": (
-        "Without the GIL every step needs CPython's one-byte mutex, which two cores want; 1.42x and 1.46x in two "
-        "runs. Not tried: to look on for a while before it yields, two locks, one an end of the line, and batches "
-        "under contention."
+        "Without the GIL every step needs CPython's one-byte mutex, which two cores want. Tried, and kept: to back "
+        "off before that mutex yields (docs/DESIGN.md)."
+    ),
+    "threads/kept": (
+        "Without the GIL, with sixteen threads on two cores, a thread that the system stops inside a step stops "
+        "the others for as long. Runs gave 0.78 and 0.85."
     ),
     "latency/p50": (
-        "The system wakes a thread, and with the GIL that thread then waits for it. The middle half of the rounds "
-        "reaches from level with the rival to 1.6 of it, and whole runs gave 1.13 to 1.36 on this machine; what "
-        "is called is a small part of some 15 us. Tried: a wait that sets no alarm: 1.01 to 1.06 in three short "
-        "runs beside 1.06 to 1.16 before, which the whole runs do not show."
+        "With the GIL: 1.10 to 1.36 in whole runs, 1.11 beside 1.00 of the rival against itself; what mtsid does "
+        "more is to look twice, before it sleeps and after. Without it: a thread sleeps in a `threading.Lock`, "
+        "which in CPython 3.13 gives its core away forty times, without a look at whether the lock is free by "
+        "then, before it really sleeps. A bare lock takes 20 us for a hand-off there, and `queue.Queue`, the class "
+        "on Conditions and culsans take 31 to 43 in the table; `SimpleQueue` parks at once, in 8 to 10. Which is "
+        "better depends on what a yield and what a wake-up costs on the machine: another run gave 0.52. Not tried: "
+        "another place to sleep in."
     ),
 }
