@@ -121,13 +121,4 @@ LIMITS = {
         "Without the GIL, with sixteen threads on two cores, a thread that the system stops inside a step stops "
         "the others for as long. Runs gave 0.78 and 0.85."
     ),
-    "latency/p50": (
-        "With the GIL: 1.10 to 1.36 in whole runs, 1.11 beside 1.00 of the rival against itself; what mtsid does "
-        "more is to look twice, before it sleeps and after. Without it: a thread sleeps in a `threading.Lock`, "
-        "which in CPython 3.13 gives its core away forty times, without a look at whether the lock is free by "
-        "then, before it really sleeps. A bare lock takes 20 us for a hand-off there, and `queue.Queue`, the class "
-        "on Conditions and culsans take 31 to 43 in the table; `SimpleQueue` parks at once, in 8 to 10. Which is "
-        "better depends on what a yield and what a wake-up costs on the machine: another run gave 0.52. Not tried: "
-        "another place to sleep in."
-    ),
 }

@@ -40,7 +40,7 @@ class Mutant:
 
 
 BITMAP, BULK, BACKLOG = "core/bitmap.pxd", "core/bitmap_bulk.pxd", "core/backlog.pxd"
-ALLOCATOR, WAITING = "core/id_verbs.pyx", "core/waiting.pyx"
+ALLOCATOR, WAITING, PARKING = "core/id_verbs.pyx", "core/waiting.pyx", "core/parking.h"
 VERBS, STEPS, QUEUE = "core/verbs.pyx", "core/steps.pxi", "core/queue.pyx"
 MESSAGE, HOLD = "core/message.h", "core/message.pxd"
 QUARANTINE, LEASES = "core/quarantine.pxd", "core/leases.pxd"
@@ -360,11 +360,11 @@ MUTANTS = (
         scenario="2 acquires wait | 2 releases",
     ),
     Mutant(
-        "a second unlocking that is an error",
-        WAITING,
-        "        except RuntimeError:\n",
-        "        except ZeroDivisionError:\n",
-        test="tests/threads/test_quarantine_threads.py -k chosen_twice",
+        "an unparking that leaves no token",
+        PARKING,
+        "    __atomic_store_n(token, 1, __ATOMIC_RELEASE); /* U0 */\n",
+        "",
+        test="tests/threads/test_waiting.py -k before_its_timeout",
     ),
     Mutant(
         "a put that wakes nobody",

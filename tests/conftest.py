@@ -16,7 +16,7 @@ import sys
 import sysconfig
 import threading
 import time
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -160,15 +160,19 @@ def eventually() -> Callable[[Callable[[], bool]], None]:
 
 
 @pytest.fixture
-def waiting(eventually: Callable[[Callable[[], bool]], None]) -> Callable[[int], None]:
-    """`waiting(n)`: return as soon as n threads and tasks of this test stand in some line of the library's."""
+def waiting(eventually: Callable[[Callable[[], bool]], None]) -> Callable[..., None]:
+    """`waiting(n)`: return as soon as n threads and tasks of this test stand in some line of the library's.
+
+    `waiting(n, or_came=results)` returns as well once something is in that list: for who waits with a time limit, which
+    may be over before a busy machine lets anybody look.
+    """
     # Not gc.get_objects(): it would hold objects that other threads are only just building.
     from mtsid.core.waiting import _waiters as in_line
 
     before = in_line()  # a test that failed may have left some behind
 
-    def wait(threads: int) -> None:
-        eventually(lambda: in_line() - before == threads)
+    def wait(threads: int, *, or_came: Sequence[object] = ()) -> None:
+        eventually(lambda: in_line() - before == threads or bool(or_came))
 
     return wait
 

@@ -100,6 +100,7 @@ def test_growth_is_reported(soak: ModuleType, capsys: pytest.CaptureFixture[str]
     assert soak.soak(soak.Phase("flat", 1, 2400, lambda calls, threads: soak.Books(calls, calls)))
 
 
+@pytest.mark.long
 def test_a_native_duplicate_is_reported(soak: ModuleType, tmp_path: Path) -> None:
     np = pytest.importorskip("numpy")
     pytest.importorskip("Cython", reason="compiles the native part")

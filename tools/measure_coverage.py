@@ -33,18 +33,8 @@ SCHEDULED = ROOT / "build" / "coverage-scheduled"  # as schedules/build.py names
 
 LINES, BRANCHES = 95.0, 90.0  # per cent, at least
 
-#: Left out, each with its reason.
+#: Left out, each with its reason; and whatever is marked `long`: it runs again what others run.
 LEFT_OUT = {
-    "tests/lab/test_compare.py::test_the_real_trace": "two minutes, and no line that a small trace does not run",
-    "tests/lab/test_compare.py::test_memory_is_in_proportion_to_what_is_queued_not_to_the_trace": "weighs memory",
-    "tests/lab/test_compare.py::test_nothing_is_lost_when_the_queue_is_full": "the same small run 30 times",
-    "tests/lab/test_compare.py::test_nothing_is_lost_when_control_blocks_are_few": "the same, 15 times",
-    "tests/lab/test_compare.py::test_sp2_is_clean_for_every_seed_and_40_for_none": "the same day with many seeds",
-    "tests/lab/test_story.py::test_each_figure_is_of_the_queue_that_collided_first": "the same day with six seeds",
-    "tests/lab/test_story.py::test_losses_line_by_line_are_the_loss_of_all_links_at_once": "two whole days of mail",
-    "tests/lab/test_story.py::test_a_double_release_has_its_cause_before_its_effect": "the same day with 12 seeds",
-    "tests/lab/test_side.py::test_sp2_is_never_restarted": "the same day with 12 seeds",
-    "tests/lab/test_side.py::test_a_healthy_sp2_with_few_control_blocks_is_not_restarted": "likewise",
     "tests/core/test_footprint.py": "weighs memory",
     "tests/hazards/test_levels.py": "weighs memory, over a million rounds",
     "tests/test_soak.py": "holds a tool, not the package",
@@ -81,7 +71,7 @@ def measure(arguments: list[str]) -> bool:
         print(f"left out: {test}: {reason}", flush=True)
     here = {"PYTHONPATH": str(PLACE / "lib"), "COVERAGE_FILE": str(PLACE / "python")}
     pytest = ["-m", "pytest", "--quiet", "-p", "no:cacheprovider"]
-    options = [f"--deselect={test}" for test in (*LEFT_OUT, *UNTRACED)]
+    options = ["-m", "not long", *(f"--deselect={test}" for test in (*LEFT_OUT, *UNTRACED))]
     passed = [
         run(sys.executable, "-m", "coverage", "run", *pytest, *options, *arguments, **here),
         run(sys.executable, *pytest, *UNTRACED, **here),

@@ -180,6 +180,7 @@ def test_the_drawn_outages_given_back_change_nothing(seed: int) -> None:
     assert (given.story, given.remnant) == (drawn.story, drawn.remnant)
 
 
+@pytest.mark.long
 def test_sp2_is_clean_for_every_seed_and_40_for_none() -> None:
     stuck = dangling = 0
     for seed in range(10):
@@ -211,6 +212,7 @@ def test_each_defect_shows_in_40_and_never_in_sp2(defect: str, ids: int) -> None
     assert (old.defect, new.defect, old.ids) == (defect, None, ids)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("seed", range(10))
 @pytest.mark.parametrize("ids", [1, 7, 300])
 def test_nothing_is_lost_when_the_queue_is_full(seed: int, ids: int) -> None:
@@ -335,6 +337,7 @@ def test_a_pool_that_is_exhausted_stops_mail_until_a_restart() -> None:
     assert comparison.remnant.restarted_at > comparison.remnant.left_at
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("seed", range(5))
 @pytest.mark.parametrize("control_blocks", [1, 2, 3])
 def test_nothing_is_lost_when_control_blocks_are_few(seed: int, control_blocks: int) -> None:
@@ -491,6 +494,7 @@ def real_trace() -> Path:
     return path
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("defect", "ids"), SHOWN)
 def test_the_real_trace(defect: str, ids: int) -> None:
     path = real_trace()
@@ -543,6 +547,7 @@ def peak(messages: int) -> int:
         tracemalloc.stop()
 
 
+@pytest.mark.long
 def test_memory_is_in_proportion_to_what_is_queued_not_to_the_trace() -> None:
     peak(100)  # what is made once: compiled patterns, caches
     # Ten times the messages. Without the GIL garbage lies about for a while in a large process: twice as much was seen.

@@ -74,6 +74,7 @@ def test_a_pool_that_is_free_again_when_the_operator_looks_is_left_alone(monkeyp
         assert (result.restarts, result.delivered) == (0, 3)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("control_blocks", [1, 2, 3])
 def test_a_healthy_sp2_with_few_control_blocks_is_not_restarted(control_blocks: int) -> None:
     refused = 0
@@ -220,6 +221,7 @@ def test_the_time_between_two_messages_is_not_paid_for_event_by_event(monkeypatc
 # The operator and the pool.
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("control_blocks", [1, 2, 3])
 @pytest.mark.parametrize("outages", [[], [Outage(36_000.0, 72_000.0, EVERY)]], ids=["none", "ten hours"])
 @pytest.mark.parametrize("delay", [None, 1.0])

@@ -36,6 +36,7 @@ class Busy:
         pass
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("seed", range(6))
 def test_each_figure_is_of_the_queue_that_collided_first(seed: int) -> None:
     collisions: list[float] = []
@@ -79,6 +80,7 @@ def test_each_figure_is_of_the_queue_that_collided_first(seed: int) -> None:
     assert story.older.sp2_mtsid != story.younger.sp2_mtsid
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("order", [PEERS, PEERS[::-1]])
 def test_losses_line_by_line_are_the_loss_of_all_links_at_once(order: tuple[str, ...]) -> None:
     lines = [Outage(1001.0, 1031.0, peer) for peer in order]
@@ -90,6 +92,7 @@ def test_losses_line_by_line_are_the_loss_of_all_links_at_once(order: tuple[str,
     assert (each.lost_at, each.collided_at) == (every.lost_at, every.collided_at)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("seed", range(12))
 def test_a_double_release_has_its_cause_before_its_effect(seed: int) -> None:
     comparison = compare(defect="double-release", seed=seed, ids=100)

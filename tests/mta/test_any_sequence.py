@@ -84,6 +84,7 @@ STORIES = [
 ]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("fault", "steps", "told"), STORIES)
 def test_the_shortest_story_of_40(fault: str, steps: int, told: list[str]) -> None:
     story = shortest(fault, steps).story()

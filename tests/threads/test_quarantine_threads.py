@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import random
-import threading
 import time
 from collections.abc import Callable
 
 import pytest
 
 from mtsid import Allocator, Exhausted, NotInUse
-from mtsid.core.waiting import _advance_clock
 
 Threads = Callable[..., None]
-Waiting = Callable[[int], None]
+Waiting = Callable[..., None]
 HOUR = 3600.0
 THREADS = pytest.mark.parametrize("threads", [2, 4, 8])
 
@@ -224,7 +222,7 @@ def test_when_the_first_in_line_gives_up_the_next_one_minds_the_time(run_threads
         outcome.append("gave up")
 
     def second() -> None:
-        waiting(1)
+        waiting(1, or_came=outcome)
         ids.acquire(None)
         outcome.append("got it")
 
@@ -237,12 +235,17 @@ def test_when_the_first_in_line_is_served_the_next_one_minds_the_time(run_thread
     ids.acquire_many(2)
     ids.quarantine(1, 0.3)
 
+    served: list[int] = []
+
+    def acquire() -> None:
+        served.append(ids.acquire(None))
+
     def release() -> None:
-        waiting(2)
+        waiting(2, or_came=served)
         ids.release(2)
 
-    run_threads(lambda: ids.acquire(None), lambda: ids.acquire(None), release)
-    assert list(ids) == [1, 2]
+    run_threads(acquire, acquire, release)
+    assert list(ids) == sorted(served) == [1, 2]
 
 
 def test_a_reset_wakes_all_for_whom_it_frees_an_id(run_threads: Threads, waiting: Waiting) -> None:
@@ -308,62 +311,3 @@ def test_the_timetable_grows_under_all_of_them(threads: int, run_threads: Thread
         run_threads(*[lambda mine=mine, work=work: work(mine) for mine in shares])
         ids._check()
         assert ids.stats().quarantined == 4000 // threads * threads
-
-
-def test_one_who_looks_up_as_he_is_chosen_may_be_chosen_twice(
-    run_threads: Threads, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Between a waker's choice and its unlocking, the waiter looks up for a quarantine's end, finds nothing, stands in
-    line again and is chosen again: the second unlocking finds the lock open. Its lock here makes just that happen.
-    """
-    asleep, due, again, opened_twice = (threading.Event() for _ in range(4))
-
-    class Lock:
-        """The waiter's: locked at first, slept in twice, opened twice."""
-
-        def __init__(self) -> None:
-            self.lock = threading.Lock()
-            self.sleeps = self.wakings = 0
-
-        def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:
-            if not self.lock.locked():
-                return self.lock.acquire()
-            self.sleeps += 1
-            if self.sleeps == 1:
-                asleep.set()
-                assert due.wait(60)
-                return False  # its time is over
-            again.set()
-            assert opened_twice.wait(60)
-            return self.lock.acquire(timeout=60)
-
-        def release(self) -> None:
-            self.wakings += 1
-            if self.wakings > 1:
-                return self.lock.release()
-            look_up()
-            ids.release(1)  # chooses it again, and is the first to open the lock
-            try:
-                self.lock.release()
-            finally:
-                opened_twice.set()
-
-    def look_up() -> None:
-        _advance_clock(HOUR)
-        assert sorted([ids.acquire(), ids.acquire()]) == [1, 2]  # so it finds nothing
-        due.set()
-        assert again.wait(60)
-
-    ids = Allocator(1, 2)
-    ids.acquire_many(2)
-    ids.quarantine(2, HOUR)
-    monkeypatch.setattr("mtsid.core.waiting.allocate_lock", Lock)
-    got: list[int] = []
-
-    def release() -> None:
-        assert asleep.wait(60)
-        ids.release(1)
-
-    run_threads(lambda: got.append(ids.acquire(None)), release)
-    assert (got, ids.state(2)) == ([1], "live")
-    ids._check()

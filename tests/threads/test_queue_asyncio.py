@@ -379,7 +379,7 @@ def test_a_thread_gets_what_a_closed_loop_cannot_take(
     dead.turn(2)
 
     def supply() -> None:
-        waiting(1)
+        waiting(2)  # the dead task, and the thread
         dead.close()
         way.supply()
 

@@ -14,7 +14,7 @@ import pytest
 from mtsid import Exhausted, InFlightTable, InUse, Late, NotInUse, Stale
 
 Threads = Callable[..., None]
-Waiting = Callable[[int], None]
+Waiting = Callable[..., None]
 THREADS = pytest.mark.parametrize("threads", [2, 4, 8])
 
 
@@ -350,13 +350,15 @@ def test_a_reset_wakes_all_for_whom_it_frees_an_id(run_threads: Threads, waiting
 
 def test_when_the_first_in_line_gives_up_the_next_one_minds_the_time(run_threads: Threads, waiting: Waiting) -> None:
     table = full(0.3, rests=True)
+    outcome: list[str] = []
 
     def first() -> None:
         with pytest.raises(Exhausted):
             table.add("first", timeout=0.1)
+        outcome.append("gave up")
 
     def second() -> None:
-        waiting(1)
+        waiting(1, or_came=outcome)
         table.add("second", timeout=None)
 
     run_threads(first, second)

@@ -14,7 +14,7 @@ import mtsid
 from mtsid import Allocator, Empty, Exhausted, Full, MessageQueue, ShutDown, v40
 
 Threads = Callable[..., None]
-Waiting = Callable[[int], None]
+Waiting = Callable[..., None]
 
 
 def full_queue(maxsize: int = 1) -> MessageQueue[Any]:
@@ -43,6 +43,24 @@ def test_a_release_wakes_an_acquire(timeout: Any, run_threads: Threads, waiting:
 
     run_threads(lambda: got.append(ids.acquire(timeout)), release)
     assert got == [1]
+
+
+def test_a_release_ends_a_wait_before_its_timeout(run_threads: Threads, waiting: Waiting) -> None:
+    """And not at it, when it would look once more by itself."""
+    ids = full_allocator()
+    took: list[float] = []
+
+    def acquire() -> None:
+        begin = time.monotonic()
+        ids.acquire(5)
+        took.append(time.monotonic() - begin)
+
+    def release() -> None:
+        waiting(1)
+        ids.release(1)
+
+    run_threads(acquire, release)
+    assert took[0] < 5
 
 
 def test_a_bulk_release_wakes_as_many_as_it_frees(run_threads: Threads, waiting: Waiting) -> None:
@@ -288,14 +306,14 @@ def test_the_wake_up_of_one_whose_time_is_up_goes_to_the_next(
             got.append("nothing")
 
     def patient() -> None:
-        waiting(1)
+        waiting(1, or_came=got)
         try:
             got.append(queue.get().body)
         except ShutDown:
             got.append("the end")
 
     def put() -> None:
-        waiting(2)
+        waiting(2, or_came=got)
         begin = time.monotonic()
         sys.setswitchinterval(100)
         while time.monotonic() < begin + 0.4:

@@ -1,7 +1,7 @@
 """See waiting.pyx."""
 
 from cpython.object cimport PyObject
-from libc.stdint cimport uint64_t
+from libc.stdint cimport uint32_t, uint64_t
 
 from mtsid.core.atomic cimport load_seq_cst, word
 from mtsid.core.monitor cimport Monitor
@@ -11,7 +11,7 @@ cdef class WaitSet
 
 
 cdef class Waiter:
-    cdef object lock            # locked while its thread should sleep; a waker unlocks it
+    cdef uint32_t token         # its thread sleeps until it is there; see parking.h
     cdef Py_ssize_t need        # how many units it wants at once
     cdef uint64_t alarm         # its own thread's: when it looks up by itself if it is the first; NEVER
     cdef bint entered           # its own thread's: it has stood in line before, so that it goes back to the head
@@ -54,13 +54,13 @@ cdef class WaitSet:
     cdef void unlink(self, Waiter waiter) noexcept
     cdef void enter(self, Waiter waiter) noexcept
     cdef bint sleep(self, Waiter waiter, double deadline) except -1
-    cdef bint sleep_on_its_lock(self, Waiter waiter, double deadline) except -1
+    cdef bint park_thread(self, Waiter waiter, double deadline) except -1
     cdef bint leave(self, Waiter waiter) noexcept
     cdef Waiter choose(self, Py_ssize_t units)
     cdef int wake(self, Py_ssize_t units) except -1
     cdef int wake_all(self) except -1
 
 
-cdef double deadline_of(double seconds) except -1
+cdef double deadline_of(double seconds) noexcept
 cdef uint64_t clock_now() noexcept nogil
 cdef uint64_t due_in(double seconds) noexcept nogil

@@ -44,21 +44,19 @@ Invariants
 9.  After a fork the child's line is empty: threads that waited in the parent are not there to be woken. (One that forks
     in a signal handler, while it waits, waits on in the child until its time-out.)
 
-A thread sleeps in `threading.Lock.acquire`, which lets Ctrl-C in on POSIX, at the latest after a second; a coroutine in a
-future of its loop. Progress: blocking, by nature.
+A thread parks (parking.h), which lets Ctrl-C in, at the latest after a second; a coroutine sleeps in a future of its
+loop. Progress: blocking, by nature.
 
 This file knows nothing of ids or messages.
 """
 
 import os
-from _thread import TIMEOUT_MAX as _TIMEOUT_MAX
-from _thread import allocate_lock, get_ident
 from threading import main_thread
-from time import monotonic
 
 cimport cython
 from cpython.exc cimport PyErr_CheckSignals
 from cpython.object cimport PyObject
+from cpython.pythread cimport PyThread_get_thread_ident
 from cpython.ref cimport Py_DECREF, Py_INCREF
 from libc.math cimport INFINITY, isinf
 from libc.stdint cimport uint64_t
@@ -76,34 +74,42 @@ from mtsid.core.atomic cimport (
     word,
 )
 from mtsid.core.monitor cimport monitor_close, monitor_enter, monitor_leave, monitor_open
+from mtsid.core.parking cimport park, unpark
 from mtsid.core.timetable cimport NEVER
 
 cdef extern from "Python.h":
     const Py_ssize_t PY_SSIZE_T_MAX
 
 cdef Py_ssize_t forks = 0
+cdef long main_ident = main_thread().ident  # of the thread that alone handles signals
 cdef word waiters  # zeroed, as all static memory
 cdef word clock_ahead  # nanoseconds; moved by tests alone
 
 
 def _forked():
-    global forks
+    global forks, main_ident
     forks += 1
+    main_ident = PyThread_get_thread_ident()  # whoever forked is the child's main thread
 
 
 os.register_at_fork(after_in_child=_forked)
 
 
-cdef double deadline_of(double seconds) except -1:
-    """The instant on the monotonic clock at which to stop waiting."""
-    return INFINITY if isinf(seconds) else <double> monotonic() + seconds
-
-
-cdef uint64_t clock_now() noexcept nogil:
+cdef uint64_t monotonic() noexcept nogil:
     """The monotonic clock, in nanoseconds."""
     cdef timespec now
     clock_gettime(CLOCK_MONOTONIC, &now)
-    return <uint64_t> now.tv_sec * 1_000_000_000 + <uint64_t> now.tv_nsec + load_relaxed(&clock_ahead)
+    return <uint64_t> now.tv_sec * 1_000_000_000 + <uint64_t> now.tv_nsec
+
+
+cdef double deadline_of(double seconds) noexcept:
+    """The instant on the monotonic clock, in seconds, at which to stop waiting."""
+    return <double> monotonic() / 1e9 + seconds
+
+
+cdef uint64_t clock_now() noexcept nogil:
+    """The monotonic clock, in nanoseconds, as tests have moved it."""
+    return monotonic() + load_relaxed(&clock_ahead)
 
 
 cdef uint64_t due_in(double seconds) noexcept nogil:
@@ -129,8 +135,7 @@ cdef class Waiter:
         self.alarm = NEVER
         self.entered = False
         self.in_line = False
-        self.lock = allocate_lock()
-        self.lock.acquire()
+        self.token = 0
         add_seq_cst(&waiters, 1)
 
     def __dealloc__(self):
@@ -141,12 +146,9 @@ cdef class Waiter:
         if scheduled():
             schedule_unpark(<void*> self)
             return True
-        try:
-            self.lock.release()
-        except RuntimeError:
-            # It looked up by itself, at its alarm, just as it was chosen, stood in line again and was chosen again. It
-            # has yet to take the first unlocking: two are one to it, and `leave` passes the second wake-up on.
-            pass
+        # The token may be there already: it looked up by itself, at its alarm, just as it was chosen, stood in line again
+        # and was chosen again. Two are one to it, and `leave` passes the second wake-up on.
+        unpark(&self.token)
         return True
 
 
@@ -293,19 +295,19 @@ cdef class WaitSet:
         """
         if scheduled():
             return schedule_park(<void*> waiter) == 0  # else nobody is left to wake it, as the scheduler notes
-        return self.sleep_on_its_lock(waiter, deadline)
+        return self.park_thread(waiter, deadline)
 
-    cdef bint sleep_on_its_lock(self, Waiter waiter, double deadline) except -1:
+    cdef bint park_thread(self, Waiter waiter, double deadline) except -1:
         """Apart from `sleep`, or the normal build would be laid out otherwise for the scheduled one's branch."""
         cdef double seconds
-        # A signal that comes just before the lock is waited for does not end that wait, so the main thread, which alone
-        # handles signals, looks up once a second. Without the GIL "just before" is long on a busy machine: a lock first
-        # yields its time to other processes, in the hope of being had without sleep.
-        cdef double turn = 1.0 if get_ident() == main_thread().ident else INFINITY
+        cdef bint unparked
+        # A signal that comes just before the sleep does not end it, so the thread that handles signals looks up once a
+        # second.
+        cdef double turn = 1.0 if PyThread_get_thread_ident() == main_ident else INFINITY
         cdef bint minds_alarm = waiter.alarm != NEVER and self.is_first(waiter)
         while True:
             PyErr_CheckSignals()
-            seconds = deadline - <double> monotonic()
+            seconds = deadline - <double> monotonic() / 1e9
             if seconds <= 0:
                 return False
             if minds_alarm:
@@ -313,8 +315,9 @@ cdef class WaitSet:
                     return True
                 seconds = min(seconds, seconds_until(waiter.alarm))
             seconds = min(seconds, turn)
-            # A wait that nothing else ends is the cheaper one: the system has no alarm to set and to take back.
-            if waiter.lock.acquire(True, seconds) if seconds <= <double> _TIMEOUT_MAX else waiter.lock.acquire():
+            with nogil:
+                unparked = park(&waiter.token, seconds)
+            if unparked:
                 return True
 
     cdef bint leave(self, Waiter waiter) noexcept:
