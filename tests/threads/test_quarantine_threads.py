@@ -12,7 +12,6 @@ from mtsid import Allocator, Exhausted, NotInUse
 
 Threads = Callable[..., None]
 Waiting = Callable[..., None]
-HOUR = 3600.0
 THREADS = pytest.mark.parametrize("threads", [2, 4, 8])
 
 
