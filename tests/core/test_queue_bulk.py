@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -125,6 +126,35 @@ def mixed() -> MessageQueue[int]:
     return queue
 
 
+def used(queue: MessageQueue[int], left: int) -> MessageQueue[int]:
+    """Nearly all of its numbers were used and are free again, in an order of their own; `left` messages wait."""
+    queue.put_many(range(100, 100 + queue.maxsize - 3))
+    queue.ack_many([4, 2, 5])
+    while queue.qsize() > left:
+        queue.ack(queue.get(False))
+    return queue
+
+
+@pytest.mark.parametrize("count", range(8))
+@pytest.mark.parametrize("left", range(3))
+def test_put_many_puts_as_as_many_puts_do(left: int, count: int) -> None:
+    """Into numbers never used, then into those free again; behind others, or as the first of their line."""
+    queue, other = used(MessageQueue(20), left), used(MessageQueue(20), left)
+    numbers = queue.put_many(range(count), priority="urgent").tolist()
+    assert numbers == [other.put(n, priority="urgent") for n in range(count)]
+    for each in (queue, other):
+        each.audit()
+    assert queue.put_many([7, 8]).tolist() == [other.put(7), other.put(8)]
+    for each in (queue, other):
+        for number in numbers[1::2]:
+            each.delete(number)
+        each.put(9)
+        each.audit()
+    assert np.array_equal(queue.snapshot(), other.snapshot())
+    assert bodies(queue.get_many(20, False)) == [other.get(False).body for _ in range(other.qsize())]
+    assert queue.stats() == other.stats()
+
+
 @pytest.mark.parametrize("most", range(1, 14))
 def test_get_many_takes_what_as_many_gets_take_and_leaves_what_they_leave(most: int) -> None:
     queue, other = mixed(), mixed()
@@ -187,6 +217,54 @@ def test_ack_many_skips_what_is_not_live_settles_the_rest_and_lists_the_refused(
     assert caught.value.refused == (foreign, 9, messages[0], messages[1])
     assert queue.snapshot()["mtsid"].tolist() == [2, 5, 3]
     other.ack(foreign)
+
+
+@pytest.mark.parametrize("count", range(7))
+def test_ack_many_settles_as_as_many_acks_do(count: int) -> None:
+    """The numbers are free again in the same order, and what is between the deliveries breaks no run."""
+    queue, other = used(MessageQueue(10), 0), used(MessageQueue(10), 0)
+    for each in (queue, other):
+        each.put_many(range(10))
+    first, second = queue.get_many(8), other.get_many(8)
+    order = [6, 0, 3, 7, 5, 2][:count]
+    keys: list[Any] = [first[n] for n in order]
+    keys[2:2] = [first[1].mtsid] * (count > 2)
+    queue.ack_many(keys)
+    for key in [*order[:2], 1, *order[2:]] if count > 2 else order:
+        other.ack(second[key] if key != 1 else second[1].mtsid)
+    for each in (queue, other):
+        each.audit()
+    assert np.array_equal(queue.snapshot(), other.snapshot())
+    room = 10 - len(queue)
+    assert queue.put_many(range(room)).tolist() == [other.put(n) for n in range(room)]
+    assert queue.stats() == other.stats()
+
+
+def test_a_delivery_that_others_have_settled_ends_no_run() -> None:
+    queue = filled(6)
+    messages = queue.get_many(6)
+    queue.nack(messages[2])
+    queue.delete(messages[4].mtsid)
+    again = queue.get()
+    with pytest.raises(NotInUse) as caught:
+        queue.ack_many(messages)
+    assert caught.value.refused == (messages[2], messages[4])
+    assert (again.body, queue.in_flight(), queue.stats().stale) == (2, 1, 2)
+    queue.ack_many([again])
+
+
+def test_a_batch_that_had_no_place_is_its_callers_again() -> None:
+    bodies = [[n] for n in range(5)]
+    before = [sys.getrefcount(body) for body in bodies]
+    queue: MessageQueue[Any] = MessageQueue(4)
+    for _ in range(3):
+        with pytest.raises(Full):
+            queue.put_many(bodies, False)
+    assert [sys.getrefcount(body) for body in bodies] == before
+    queue.put_many(bodies[:4])
+    assert [sys.getrefcount(body) for body in bodies] == [*(count + 1 for count in before[:4]), before[4]]
+    queue.ack_many(queue.get_many(4))
+    assert [sys.getrefcount(body) for body in bodies] == before
 
 
 def test_ack_many_of_nothing_does_nothing() -> None:

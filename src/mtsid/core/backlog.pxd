@@ -96,6 +96,12 @@ cdef extern from "backlog.h":
     void show_payloads "mtsid_show_payloads"(PyTypeObject* type, Py_ssize_t offset) noexcept
 
 
+cdef struct Settling:       # a message that is to leave, one of many
+    int64_t key             # its slot, or its number less the queue's first
+    uint64_t receipt        # 0: by its number; UINT64_MAX: of another queue
+    PyObject* body          # once it left
+
+
 # Life ---------------------------------------------------------------------------------------------------------------
 
 cdef inline void backlog_blank(Backlog* self) noexcept:
@@ -279,6 +285,54 @@ cdef inline int64_t backlog_put(Backlog* self, PyObject* body, int rank) noexcep
     return number
 
 
+cdef inline void backlog_put_many(
+    Backlog* self, PyObject** bodies, Py_ssize_t n, int rank, uint32_t* taken
+) noexcept nogil:
+    """`backlog_put` of each: their slots, in that order. So many slots are free and ready."""
+    # A run is joined to its line at once, and the counters are written once.
+    cdef Line* line = &self.lines[rank]
+    cdef uint32_t last = line.last
+    cdef uint32_t free_first = self.free_first
+    cdef uint64_t used = self.used
+    cdef uint64_t entry = self.entries
+    cdef uint32_t number
+    cdef Slot* before = NULL if last == NONE else slot_at(self, last)
+    cdef Slot* slot
+    cdef Py_ssize_t i
+    for i in range(n):
+        if used < self.ready:
+            number = <uint32_t> used
+            used += 1
+            slot = slot_at(self, number)
+        else:
+            number = free_first
+            slot = slot_at(self, number)
+            free_first = slot.next
+        entry += 1
+        slot.body = bodies[i]
+        slot.entry = entry
+        slot.previous = last
+        slot.child = NONE
+        slot.deliveries = 0
+        slot.state = FRESH
+        slot.rank = rank
+        if before == NULL:
+            line.first = number
+        else:
+            before.next = number
+        taken[i] = last = number
+        before = slot
+    if n:
+        before.next = NONE
+    line.last = last
+    self.used = used
+    self.free_first = free_first
+    if free_first == NONE:
+        self.free_last = NONE
+    self.entries = entry
+    self.waiting += n
+
+
 cdef inline int64_t backlog_next_waiting(Backlog* self) noexcept nogil:
     """The slot that `backlog_take` would take; -1 if nothing waits."""
     cdef int rank
@@ -315,8 +369,8 @@ cdef inline int64_t backlog_take(Backlog* self, Slot** taken) noexcept nogil:
     return number
 
 
-cdef inline Py_ssize_t backlog_take_many(Backlog* self, uint32_t* taken, Py_ssize_t most) noexcept nogil:
-    """`backlog_take`, `most` times or until nothing waits: the slots in that order, and how many they are."""
+cdef inline Py_ssize_t backlog_take_many(Backlog* self, uint32_t* taken, Slot** places, Py_ssize_t most) noexcept nogil:
+    """`backlog_take`, `most` times or until nothing waits: the slots in that order, twice, and how many they are."""
     cdef int64_t number
     cdef uint32_t at
     cdef uint64_t receipt
@@ -332,6 +386,7 @@ cdef inline Py_ssize_t backlog_take_many(Backlog* self, uint32_t* taken, Py_ssiz
         if slot.state != FRESH:
             backlog_take(self, &slot)
             taken[n] = <uint32_t> number
+            places[n] = slot
             n += 1
             continue
         # A run of a line is cut out at once: what is left is joined once, and the counters are written once.
@@ -346,6 +401,7 @@ cdef inline Py_ssize_t backlog_take_many(Backlog* self, uint32_t* taken, Py_ssiz
             slot.deliveries += 1
             slot.receipt = receipt
             taken[n] = at
+            places[n] = slot
             n += 1
             at = slot.next
         line.first = at
@@ -371,12 +427,17 @@ cdef inline void backlog_return(Backlog* self, uint32_t number) noexcept nogil:
     self.counted.returned += 1
 
 
+cdef inline void backlog_note_peak(Backlog* self) noexcept nogil:
+    """A message leaves, so a peak may end here."""
+    if self.waiting + self.in_flight > self.counted.high_water:
+        self.counted.high_water = self.waiting + self.in_flight
+
+
 cdef inline PyObject* backlog_remove(Backlog* self, uint32_t number) noexcept nogil:
     """A message leaves, wherever it is: its body, with the reference. Its slot is free."""
     cdef Slot* slot = slot_at(self, number)
     cdef PyObject* body = slot.body
-    if self.waiting + self.in_flight > self.counted.high_water:  # a peak ends here
-        self.counted.high_water = self.waiting + self.in_flight
+    backlog_note_peak(self)
     if slot.state >= IN_FLIGHT:
         self.in_flight -= 1
     else:
@@ -390,6 +451,37 @@ cdef inline PyObject* backlog_remove(Backlog* self, uint32_t number) noexcept no
         slot_at(self, self.free_last).next = number
     self.free_last = number
     return body
+
+
+cdef inline Py_ssize_t backlog_settle_run(Backlog* self, Settling* steps, Py_ssize_t n) noexcept nogil:
+    """`backlog_find` and `backlog_remove` for the first ones, up to one that names no delivery in flight: how many."""
+    # A run is joined to the free list at once, and the counters are written once.
+    cdef uint32_t last = self.free_last
+    cdef uint32_t number
+    cdef Slot* before = NULL if last == NONE else slot_at(self, last)
+    cdef Slot* slot
+    cdef Py_ssize_t i = 0
+    backlog_note_peak(self)
+    while i < n and steps[i].receipt != 0 and <uint64_t> steps[i].key < self.used:
+        number = <uint32_t> steps[i].key
+        slot = slot_at(self, number)
+        if slot.receipt != steps[i].receipt or slot.state != IN_FLIGHT:
+            break
+        steps[i].body = slot.body
+        slot.body = NULL
+        slot.state = FREE
+        if before == NULL:
+            self.free_first = number
+        else:
+            before.next = number
+        last = number
+        before = slot
+        i += 1
+    if i:
+        before.next = NONE
+    self.free_last = last
+    self.in_flight -= i
+    return i
 
 
 cdef inline bint backlog_is_live(Backlog* self, int64_t number) noexcept nogil:

@@ -1,4 +1,6 @@
-"""The list that `get_many` returns, while it is being filled: as yet nobody else's."""
+"""Lists that are nobody else's: what `get_many` fills, and the copy of what `put_many` was given."""
+
+from cpython.object cimport PyObject
 
 
 cdef extern from *:
@@ -47,6 +49,10 @@ cdef extern from *:
         return 0;
     }
 
+    static inline PyObject **mtsid_list_items(PyObject *list) { return ((PyListObject *)list)->ob_item; }
+
+    static inline void mtsid_set_length(PyObject *list, Py_ssize_t length) { Py_SET_SIZE((PyVarObject *)list, length); }
+
     /* `del list[length:]` may want memory, to make the list smaller. */
     static inline void mtsid_drop_behind(PyObject *list, Py_ssize_t length)
     {
@@ -57,6 +63,8 @@ cdef extern from *:
         }
     }
     """
+    PyObject** list_items "mtsid_list_items"(list items) noexcept
+    void set_length "mtsid_set_length"(list items, Py_ssize_t length) noexcept  # the places stay as they are
     list empty_list "mtsid_empty_list"(Py_ssize_t room)
     bint append_fresh "mtsid_append_fresh"(list messages, void* fresh) noexcept
     void drop_behind "mtsid_drop_behind"(list messages, Py_ssize_t length)

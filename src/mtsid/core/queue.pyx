@@ -20,7 +20,7 @@ back, whatever happens, and `join` does not end before it is in safe hands. No l
 from collections.abc import Coroutine
 
 cimport cython
-from cpython.object cimport PyObject
+from cpython.object cimport PyObject, PyTypeObject
 from cpython.ref cimport Py_DECREF, Py_INCREF
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
@@ -30,27 +30,30 @@ from mtsid.core.backlog cimport (
     Slot,
     DYING,
     Counts,
+    Settling,
     backlog_find,
     backlog_grow,
     backlog_is_live,
     backlog_must_grow,
     backlog_put,
+    backlog_put_many,
     backlog_remove,
     backlog_return,
     backlog_room,
+    backlog_settle_run,
     backlog_take,
     backlog_take_many,
     slot_at,
 )
 from mtsid.core.contents cimport CLOSED, NO_ROOM, count_refusal, key_of
-from mtsid.core.message cimport Message, fresh_message, hold
+from mtsid.core.message cimport Message, fresh_message, hold, hold_next
+from mtsid.core.message_list cimport list_items, set_length
 from mtsid.core.monitor cimport monitor_enter, monitor_leave
 from mtsid.core.receiving cimport AsyncReceiving, Receiving
 from mtsid.core.verbs cimport (
     BATCH,
     CLOSED_AT_ONCE,
     QueueVerbs,
-    Settling,
     fill,
     list_item,
     patience,
@@ -138,8 +141,19 @@ cdef class MessageQueue(QueueVerbs):
         return backlog_put(&self.backlog, body, rank)
 
     @cython.final
+    cdef void enter_many(self, PyObject** bodies, Py_ssize_t n, int rank, uint32_t* numbers) noexcept:
+        cdef Py_ssize_t i
+        backlog_put_many(&self.backlog, bodies, n, rank, numbers)
+        for i in range(n):
+            numbers[i] = self.number(numbers[i])
+
+    @cython.final
     cdef PyObject* leave(self, uint32_t slot) noexcept:
         return backlog_remove(&self.backlog, slot)
+
+    @cython.final
+    cdef Py_ssize_t leave_run(self, Settling* steps, Py_ssize_t n) noexcept:
+        return backlog_settle_run(&self.backlog, steps, n)
 
     @cython.final
     cdef void go_back(self, uint32_t slot) noexcept:

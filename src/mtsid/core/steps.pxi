@@ -1,8 +1,9 @@
 """The steps of a queue that are taken inside its monitor, compiled into each queue's module.
 
 To be included by a module with a class `MessageQueue`, a `QueueVerbs` whose `enter`, `leave`, `number` and `find` are final
-methods: they are then part of the step, and not calls through a table, which were a tenth of what a message costs. The
-class has a method for each step. What each promises is said in verbs.pyx.
+methods: they are then part of the step, and not calls through a table, which were a tenth of what a message costs. So are
+`enter_many` and `leave_run`, which no other file calls. The class has a method for each step. What each promises is said
+in verbs.pyx.
 """
 
 
@@ -30,12 +31,12 @@ cdef inline int64_t put_step(MessageQueue self, object item, int rank) except? -
 
 cdef inline int64_t put_many_step(MessageQueue self, list items, int rank, uint32_t* numbers) except? -9:
     cdef Py_ssize_t n = len(items)
-    cdef Py_ssize_t i
     cdef int64_t code
     cdef uint64_t live
+    # The list is this call's own, and the queue takes its references over. So it holds nothing while they are nobody's
+    # else to look at; what does not enter goes back to it.
+    set_length(items, 0)
     while True:
-        for i in range(n):
-            Py_INCREF(<object> list_item(items, i))
         monitor_enter(&self.backlog.monitor)
         live = self.backlog.waiting + self.backlog.in_flight
         if self.backlog.closed:
@@ -46,19 +47,18 @@ cdef inline int64_t put_many_step(MessageQueue self, list items, int rank, uint3
             code = 1
         else:
             code = 0
-            for i in range(n):
-                numbers[i] = self.number(<uint32_t> self.enter(list_item(items, i), rank, True))
+            self.enter_many(list_items(items), n, rank, numbers)
         monitor_leave(&self.backlog.monitor)
         if code == 0:
             if self.getters.needed():
                 self.getters.wake(n)
             return 0
-        for i in range(n):
-            Py_DECREF(<object> list_item(items, i))
+        if code > 0 and backlog_grow(&self.backlog, live + n):
+            continue
+        set_length(items, n)
         if code < 0:
             return code
-        if not backlog_grow(&self.backlog, live + n):
-            raise MemoryError(f"no memory for {n} more messages")
+        raise MemoryError(f"no memory for {n} more messages")
 
 
 cdef inline int64_t get_step(MessageQueue self, Message message) except? -9:
@@ -81,19 +81,21 @@ cdef inline int64_t get_step(MessageQueue self, Message message) except? -9:
 
 cdef inline Py_ssize_t get_many_step(MessageQueue self, list messages, Py_ssize_t begin, Py_ssize_t end) except -1:
     cdef uint32_t slots[BATCH]
+    cdef Slot* places[BATCH]
     cdef PyObject* bodies[BATCH]
     cdef PyObject* fresh
+    cdef PyTypeObject* plain = NULL
     cdef Py_ssize_t got
     cdef Py_ssize_t i
     monitor_enter(&self.backlog.monitor)
-    got = backlog_take_many(&self.backlog, slots, end - begin)
+    got = backlog_take_many(&self.backlog, slots, places, end - begin)
     for i in range(got):
         fresh = list_item(messages, begin + i)
-        bodies[i] = fill(&self.backlog, slots[i], slot_at(&self.backlog, slots[i]), <Message> fresh)
+        bodies[i] = fill(&self.backlog, slots[i], places[i], <Message> fresh)
         (<Message> fresh).number = self.number(slots[i])
     monitor_leave(&self.backlog.monitor)
     for i in range(got):
-        hold(<Message> list_item(messages, begin + i), bodies[i])
+        hold_next(<Message> list_item(messages, begin + i), bodies[i], &plain)
     return got
 
 
@@ -125,10 +127,16 @@ cdef inline Py_ssize_t take_out_many_step(MessageQueue self, Settling* steps, Py
     cdef uint64_t live, room
     cdef int64_t slot
     cdef Py_ssize_t left = 0
-    cdef Py_ssize_t i
+    cdef Py_ssize_t i = 0
+    cdef Py_ssize_t run
     cdef bint closed
     monitor_enter(&self.backlog.monitor)
-    for i in range(n):
+    while True:
+        run = self.leave_run(steps + i, n - i)
+        left += run
+        i += run
+        if i == n:
+            break
         slot = (
             backlog_find(&self.backlog, steps[i].key, steps[i].receipt)
             if steps[i].receipt else self.find(<uint32_t> steps[i].key)
@@ -139,6 +147,7 @@ cdef inline Py_ssize_t take_out_many_step(MessageQueue self, Settling* steps, Py
         else:
             steps[i].body = NULL
             count_refusal(&self.backlog, steps[i].receipt)
+        i += 1
     live = self.backlog.waiting + self.backlog.in_flight
     room = self.backlog.capacity - live
     closed = self.backlog.closed

@@ -6,7 +6,7 @@ from libc.math cimport INFINITY
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from mtsid.core.arguments cimport as_flag, as_timeout
-from mtsid.core.backlog cimport Backlog, Slot, slot_at
+from mtsid.core.backlog cimport Backlog, Settling, Slot, slot_at
 from mtsid.core.contents cimport Contents
 from mtsid.core.message cimport Message
 from mtsid.core.waiting cimport Waiter, WaitSet
@@ -23,12 +23,6 @@ cdef enum:                  # Backlog.closed
 
 cdef enum:
     BATCH = 64              # messages of one step, so that no other thread waits for a whole `ack_many`
-
-
-cdef struct Settling:       # one message of an `ack_many`
-    int64_t key             # a slot, or a number less `first`
-    uint64_t receipt        # 0: by its number; UINT64_MAX: of another queue
-    PyObject* body          # once it left
 
 
 cdef inline PyObject* fill(Backlog* backlog, uint32_t number, Slot* slot, Message message) noexcept:

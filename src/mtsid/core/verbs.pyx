@@ -29,11 +29,12 @@ from libc.math cimport INFINITY
 from libc.stdint cimport UINT64_MAX, int64_t, uint32_t, uint64_t
 
 from mtsid.core.arrays cimport new_array
-from mtsid.core.arguments cimport as_flag, as_integer, as_list
+from mtsid.core.arguments cimport as_flag, as_integer, as_list, list_of
 from mtsid.core.backlog cimport (
     DYING,
     FRESH,
     IN_FLIGHT,
+    Settling,
     Slot,
     backlog_find,
     backlog_next_waiting,
@@ -193,7 +194,7 @@ cdef class QueueVerbs(Contents):
         """
         cdef int rank = rank_of(priority)
         cdef double seconds = patience(block, timeout)
-        cdef list bodies = list(items)
+        cdef list bodies = list_of(items)
         cdef Py_ssize_t n = len(bodies)
         cdef Py_ssize_t i
         cdef int64_t code
@@ -442,6 +443,7 @@ cdef class QueueVerbs(Contents):
         cdef list keys = as_list(messages_or_mtsids, "messages_or_mtsids")
         cdef Py_ssize_t n = len(keys)
         cdef Py_ssize_t i
+        cdef PyObject* key
         cdef uint64_t receipt = 0
         cdef uint64_t last
         cdef bint rising = True
@@ -452,7 +454,13 @@ cdef class QueueVerbs(Contents):
         try:
             for i in range(n):
                 last = receipt
-                steps[i].key = key_of(self, <object> list_item(keys, i), &receipt)
+                key = list_item(keys, i)
+                # `key_of`, without a reference to each.
+                if key.ob_type == <PyTypeObject*> Message and (<Message> key).serial == self.backlog.serial:
+                    receipt = (<Message> key).receipt
+                    steps[i].key = (<Message> key).slot
+                else:
+                    steps[i].key = key_of(self, <object> key, &receipt)
                 steps[i].receipt = receipt
                 steps[i].body = NULL
                 rising = rising and last < receipt < UINT64_MAX

@@ -18,7 +18,7 @@ double-release).
 from collections import Counter
 
 cimport cython
-from cpython.object cimport PyObject
+from cpython.object cimport PyObject, PyTypeObject
 from cpython.ref cimport Py_DECREF, Py_INCREF
 from libc.stdint cimport UINT64_MAX, int64_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
@@ -28,6 +28,7 @@ from mtsid.core.atomic cimport thread_yield
 from mtsid.core.backlog cimport (
     FREE,
     FRESH,
+    Settling,
     Slot,
     backlog_find,
     backlog_grow,
@@ -40,10 +41,11 @@ from mtsid.core.backlog cimport (
     backlog_take_many,
     slot_at,
 )
-from mtsid.core.message cimport Message, hold
+from mtsid.core.message cimport Message, hold, hold_next
+from mtsid.core.message_list cimport list_items, set_length
 from mtsid.core.monitor cimport monitor_enter, monitor_leave
 from mtsid.core.contents cimport CLOSED, NO_ROOM, count_refusal, key_of
-from mtsid.core.verbs cimport BATCH, QueueVerbs, Settling, fill, list_item
+from mtsid.core.verbs cimport BATCH, QueueVerbs, fill, list_item
 from mtsid.v40.pool cimport (
     DOUBLE_RELEASE,
     LAST_IN_FIRST_OUT,
@@ -147,6 +149,16 @@ cdef class MessageQueue(QueueVerbs):
             pool_claim(&self.pool, number)
             self.bind(<uint32_t> slot, <uint32_t> number)
         return slot
+
+    @cython.final
+    cdef void enter_many(self, PyObject** bodies, Py_ssize_t n, int rank, uint32_t* numbers) noexcept:
+        cdef Py_ssize_t i
+        for i in range(n):
+            numbers[i] = self.number(<uint32_t> self.enter(bodies[i], rank, True))
+
+    @cython.final
+    cdef Py_ssize_t leave_run(self, Settling* steps, Py_ssize_t n) noexcept:
+        return 0  # each by itself: its number goes back too
 
     @cython.final
     cdef PyObject* leave(self, uint32_t slot) noexcept:
